@@ -1,0 +1,1 @@
+"""Tables to a cohort: who is included, in which split, with what outcome."""

@@ -1,0 +1,1 @@
+"""Predictions and labels to results. Needs neither torch nor the rest of the pipeline."""

@@ -1,0 +1,1 @@
+"""Datasets to scores. Torch lives here alone."""

@@ -1,0 +1,96 @@
+"""Names of models, sources, recipes, tasks and metrics, and the objects behind them.
+
+Built-ins are strings of the form ``"module:object"``, so that listing them imports nothing.
+Other packages add theirs through entry points of the group ``acsbench.<kind>``; a name that
+is already taken raises instead of winning silently.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, get_args
+
+from acsbench.errors import InputError, UnknownNameError, did_you_mean
+
+__all__ = ["BUILT_INS", "KINDS", "Kind", "canonical", "load", "names"]
+
+Kind = Literal["models", "sources", "recipes", "tasks", "metrics"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+BUILT_INS: dict[Kind, dict[str, str]] = {
+    "models": {
+        "logistic": "acsbench.models.features:LogisticModel",
+        "boosting": "acsbench.models.features:BoostingModel",
+        "resnet6": "acsbench.models.neural:resnet6",
+        "resnet18": "acsbench.models.neural:resnet18",
+        "resnet50": "acsbench.models.neural:resnet50",
+    },
+    "sources": {
+        "synthetic": "acsbench.sources.synthetic:SyntheticSource",
+        "nightingale": "acsbench.sources.nightingale:NightingaleSource",
+        "holdout": "acsbench.sources.nightingale:HoldoutSource",
+        "ptbxl": "acsbench.sources.ptbxl:PtbxlSource",
+    },
+    "recipes": {
+        "three_by_four": "acsbench.waveforms.recipes:three_by_four",
+        "recorded_12": "acsbench.waveforms.recipes:recorded_12",
+    },
+    "tasks": {
+        "acs": "acsbench.tasks:ACS",
+        "mace": "acsbench.tasks:MACE",
+        "ptbxl_norm": "acsbench.tasks:PTBXL_NORM",
+        "ptbxl_mi": "acsbench.tasks:PTBXL_MI",
+        "ptbxl_sttc": "acsbench.tasks:PTBXL_STTC",
+        "ptbxl_cd": "acsbench.tasks:PTBXL_CD",
+        "ptbxl_hyp": "acsbench.tasks:PTBXL_HYP",
+    },
+    "metrics": {
+        "auroc": "acsbench.evaluation.metrics:auroc",
+        "auprc": "acsbench.evaluation.metrics:auprc",
+    },
+}
+
+
+def canonical(name: str) -> str:
+    """Names are lower case with underscores; the command line may write dashes."""
+    return name.strip().replace("-", "_")
+
+
+def _plug_ins(kind: Kind) -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"acsbench.{kind}"):
+        if point.name in BUILT_INS[kind] or point.name in found:
+            other = "built in" if point.name in BUILT_INS[kind] else found[point.name].value
+            raise InputError(
+                f"The name '{point.name}' of {point.value} (group acsbench.{kind}) is already "
+                f"taken ({other}). Names are unique; rename or uninstall one of them."
+            )
+        found[point.name] = point
+    return found
+
+
+def names(kind: Kind) -> list[str]:
+    """All names of a kind, built-ins first, without importing anything behind them."""
+    return [*BUILT_INS[kind], *sorted(_plug_ins(kind))]
+
+
+def load(kind: Kind, name: str) -> Any:
+    """Import and return the object behind a name.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest known name, and all of them.
+    """
+    name = canonical(name)
+    if name in BUILT_INS[kind]:
+        module, _, attribute = BUILT_INS[kind][name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    plug_ins = _plug_ins(kind)
+    if name in plug_ins:
+        return plug_ins[name].load()
+    known = names(kind)
+    raise UnknownNameError(
+        f"No {kind[:-1]} is called '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}."
+    )

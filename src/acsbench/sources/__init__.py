@@ -1,0 +1,1 @@
+"""Raw data to our columns. Upstream names end here."""

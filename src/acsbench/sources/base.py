@@ -1,0 +1,63 @@
+"""What a source is: tables in our columns, and recordings by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+from acsbench import registry
+from acsbench.errors import RecordingError
+from acsbench.provenance import parse_config
+from acsbench.recording import Recording
+from acsbench.tables import Tables
+
+__all__ = ["Source", "open_source"]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Raw data in our names. Picklable, since workers read recordings in parallel.
+
+    The built-in sources are frozen pydantic models whose fields are their options.
+    """
+
+    def tables(self) -> Tables:
+        """Hospital tables in our columns, checked.
+
+        Raises
+        ------
+        TableError, MissingPathError
+        """
+        ...
+
+    def recordings(self, ids: Sequence[str]) -> Iterator[Recording | RecordingError]:
+        """One result per id, in their order: the ECG, or why it cannot be read.
+
+        A broken record is yielded as the error that describes it, so that one of them never
+        stops the rest.
+        """
+        ...
+
+
+def open_source(name: str, **options: Any) -> Source:
+    """Make a source by name.
+
+    Parameters
+    ----------
+    name : str
+        See ``acsbench list sources``.
+    **options
+        The source's own fields; unknown ones are refused with the nearest known one.
+
+    Raises
+    ------
+    UnknownNameError, ConfigError, MissingPathError
+    """
+    entry = registry.load("sources", name)
+    if isinstance(entry, type) and issubclass(entry, BaseModel):
+        source: Source = parse_config(entry, options, where=f"Source '{name}'")  # type: ignore[assignment]  # every registered source has the two methods; tests prove it
+        return source
+    made: Source = entry(**options)
+    return made

@@ -1,0 +1,1 @@
+"""Recordings to a waveform store: quality checks, recipes, processing."""
