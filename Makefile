@@ -1,0 +1,28 @@
+# Two commands do all set-up on a fresh machine and then work: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench clean
+
+# torch first and under the constraints, so that a machine without a GPU downloads no GPU libraries
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --no-compile -c constraints.txt torch
+	$(BIN)/pip install --quiet --no-compile -c constraints.txt -e '.[all,test]'
+	touch $@
+
+demo: .venv/.ready
+	$(BIN)/acsbench demo --out runs/demo
+
+check: .venv/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell src tests docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/pytest -m "slow or not slow"
+
+bench: .venv/.ready
+	$(BIN)/python -m benchmarks

@@ -1,0 +1,5 @@
+"""``python -m acsbench``."""
+
+from acsbench.cli import main
+
+main()

@@ -1,0 +1,185 @@
+"""ExperimentConfig: one TOML file that says everything a run needs, and replays it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import tomli_w
+from pydantic import ConfigDict, Field, model_validator
+
+from acsbench.cohort.build import CohortConfig
+from acsbench.errors import ConfigError, MissingPathError, did_you_mean
+from acsbench.evaluation.evaluate import EvaluateConfig
+from acsbench.provenance import StepConfig, parse_config
+from acsbench.registry import canonical
+from acsbench.report.page import ReportConfig
+
+__all__ = ["ExperimentConfig", "ModelStep", "ProcessStep", "SourceStep", "read_experiment"]
+
+
+class SourceStep(StepConfig):
+    """Which source, and its own options beside the name."""
+
+    # the options belong to the source, which refuses the ones it does not know
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+class ProcessStep(StepConfig):
+    """How stores are made.
+
+    Attributes
+    ----------
+    recipes : dict
+        Parameters by recipe, where they differ from the recipe's own defaults.
+    max_failed_share : float
+        Above this share of records without a waveform the run stops.
+    """
+
+    recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    max_failed_share: float = Field(default=0.05, ge=0, le=1)
+
+
+class ModelStep(StepConfig):
+    """One model to train and score.
+
+    Attributes
+    ----------
+    name : str
+        What results call it.
+    model : str
+        A registered model, or ``flag:<column>``.
+    task : str or list of str
+        Several tasks make one multi-label model.
+    init_from : str or None
+        Another model of this run by name, or the folder of a trained model, to start from.
+    parameters : dict
+        The model's own parameters.
+    """
+
+    name: str = Field(pattern=r"[A-Za-z0-9_.:-]+")
+    model: str
+    task: str | tuple[str, ...]
+    init_from: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks, one or several."""
+        names = (self.task,) if isinstance(self.task, str) else self.task
+        return tuple(canonical(name) for name in names)
+
+
+class ExperimentConfig(StepConfig):
+    """A whole run.
+
+    Attributes
+    ----------
+    name : str
+        Names the output folder, ``runs/<name>``, unless ``--out`` does.
+    seed : int
+        Seeds every step that does not set its own.
+    limit : int or None
+        Use at most so many ECGs, to try things out; results are marked as not reportable.
+    source, cohort, process, models, evaluate, report
+        One section per step.
+    compare_flags : bool
+        Judge the source's classical findings beside the models.
+    """
+
+    name: str = "run"
+    seed: int = Field(default=0, ge=0)
+    limit: int | None = Field(default=None, ge=1)
+    source: SourceStep
+    cohort: CohortConfig = CohortConfig()
+    process: ProcessStep = ProcessStep()
+    models: tuple[ModelStep, ...] = Field(min_length=1)
+    compare_flags: bool = True
+    evaluate: EvaluateConfig = EvaluateConfig()
+    report: ReportConfig = ReportConfig()
+
+    @model_validator(mode="after")
+    def _names_are_unique_and_known(self) -> Self:
+        seen: list[str] = []
+        for step in self.models:
+            if step.name in seen:
+                raise ValueError(f"two models are called '{step.name}'; names are unique")
+            is_folder = step.init_from is not None and Path(step.init_from).is_dir()
+            if step.init_from is not None and step.init_from not in seen and not is_folder:
+                raise ValueError(
+                    f"init_from = '{step.init_from}' of model '{step.name}' is neither a model "
+                    f"listed above it nor a folder.{did_you_mean(step.init_from, seen)}"
+                )
+            seen.append(step.name)
+        return self
+
+    def to_toml(self) -> str:
+        """Write the resolved config as TOML; reading it gives an equal config."""
+        body = self.model_dump(mode="json", exclude_none=True)
+        return tomli_w.dumps(body)
+
+
+def read_experiment(path: Path, changes: Sequence[str] = ()) -> ExperimentConfig:
+    """Read a TOML file and apply ``key=value`` changes on top.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    changes : sequence of str
+        ``"source.path=data"``, ``"models.0.parameters.width=4"``: dotted keys, values as in TOML
+        (a bare word is text).
+
+    Raises
+    ------
+    MissingPathError, ConfigError
+    """
+    if not path.is_file():
+        beside = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
+        raise MissingPathError(f"There is no file {path}.{did_you_mean(path.name, beside)}")
+    try:
+        body = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    for change in changes:
+        key, value = parse_assignment(change)
+        _set(body, key, value, change)
+    return parse_config(ExperimentConfig, body, where=str(path))
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Split ``key=value`` and read the value as TOML, or as text where it is no TOML.
+
+    >>> parse_assignment("models.0.parameters.width=4"), parse_assignment("source.path=a/b")
+    (('models.0.parameters.width', 4), ('source.path', 'a/b'))
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: write KEY=VALUE, for example --set source.path=data.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _set(body: dict[str, Any], key: str, value: Any, change: str) -> None:
+    *path, last = key.split(".")
+    place: Any = body
+    try:
+        for part in path:
+            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+        if isinstance(place, list):
+            place[int(last)] = value
+        else:
+            place[last] = value
+    except (ValueError, IndexError, TypeError, AttributeError):
+        raise ConfigError(f"--set {change}: there is no place '{key}' in the config.") from None

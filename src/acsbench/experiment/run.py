@@ -1,0 +1,360 @@
+"""The whole road: source, quality, cohort, stores, models, predictions, results, report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from acsbench.errors import InputError
+from acsbench.evaluation.evaluate import evaluate
+from acsbench.experiment.config import ExperimentConfig, ModelStep, read_experiment
+from acsbench.experiment.steps import (
+    OpenedSource,
+    cohort_step,
+    datasets,
+    make_step_model,
+    open_step,
+    predict_step,
+    store_step,
+    train_step,
+)
+from acsbench.models.base import Model, predict
+from acsbench.predictions import Predictions
+from acsbench.provenance import atomic_path, atomic_text, read_manifest, write_manifest
+from acsbench.recording import Recording
+from acsbench.report.page import write_report
+from acsbench.results import Curves, Results
+from acsbench.store import WaveformStore
+from acsbench.tables import Cohort
+from acsbench.tasks import TASKS, Task
+
+__all__ = ["RunResult", "rewrite_report", "run_experiment"]
+
+log = logging.getLogger("acsbench")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run leaves.
+
+    Attributes
+    ----------
+    folder : Path
+    report : Path
+    results : Results
+    cohort : Cohort
+    """
+
+    folder: Path
+    report: Path
+    results: Results
+    cohort: Cohort
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trained:
+    step: ModelStep
+    model: Model
+    store: WaveformStore | None
+
+
+def run_experiment(
+    config: ExperimentConfig, *, out: Path | str | None = None, n_jobs: int | None = None
+) -> RunResult:
+    """Run every step of an experiment; finished steps are not repeated.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+    out : Path, optional
+        By default ``runs/<name>``. Holds ``report.html``, ``results.csv``, ``predictions/``,
+        ``config.toml`` and ``manifest.json`` at the end.
+    n_jobs : int, optional
+        Worker processes; by default one per usable core. No result depends on it.
+
+    Raises
+    ------
+    AcsbenchError
+    """
+    folder = Path(out) if out is not None else Path("runs") / config.name
+    _claim(folder, config)
+    log.info("reading the source '%s'", config.source.name)
+    opened = open_step(config.source, seed=config.seed, limit=config.limit)
+    log.info("checking the quality of %s ECGs, building the cohort", f"{len(opened.tables.ecgs):,}")
+    cohort = cohort_step(
+        opened, folder / "cohort", config=config.cohort, seed=config.seed, n_jobs=n_jobs
+    )
+    log.info("patients shared between splits: %d", cohort.info["shared_patients"])
+    trained = _train_all(config, opened, cohort, folder, n_jobs)
+    results = _judge(config, cohort, trained, folder)
+    report = _report(config, opened, cohort, trained, results, folder)
+    _finish(config, opened, cohort, folder)
+    return RunResult(folder=folder, report=report, results=results, cohort=cohort)
+
+
+def _claim(folder: Path, config: ExperimentConfig) -> None:
+    """Write the resolved config first, so that a folder never mixes two runs."""
+    path = folder / "config.toml"
+    text = config.to_toml()
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise InputError(
+            f"{folder} holds a run of another config ({path.name} differs). Its results stay as "
+            "they are: choose another folder with --out, or remove this one."
+        )
+    if folder.is_dir() and not path.is_file() and any(folder.iterdir()):
+        raise InputError(
+            f"{folder} is not empty and not a run of acsbench. Choose another folder with --out."
+        )
+    atomic_text(path, text)
+
+
+def _train_all(
+    config: ExperimentConfig,
+    opened: OpenedSource,
+    cohort: Cohort,
+    folder: Path,
+    n_jobs: int | None,
+) -> list[_Trained]:
+    # every model is made once before anything slow, so that a wrong name or parameter shows now
+    recipes = {
+        step.name: make_step_model(step, seed=config.seed, folder=None).recipe
+        for step in config.models
+    }
+    stores: dict[str, WaveformStore] = {}
+    for recipe in dict.fromkeys(r for r in recipes.values() if r is not None):
+        log.info("processing waveforms: recipe %s", recipe)
+        stores[recipe] = store_step(
+            opened,
+            cohort,
+            folder / "stores" / recipe,
+            recipe=recipe,
+            parameters=config.process.recipes.get(recipe),
+            max_failed_share=config.process.max_failed_share,
+            n_jobs=n_jobs,
+        )
+    trained = []
+    for step in config.models:
+        log.info("training %s on task %s", step.name, ", ".join(step.tasks))
+        recipe = recipes[step.name]
+        store = stores[recipe] if recipe is not None else None
+        model = train_step(
+            step,
+            cohort,
+            store,
+            folder / "models" / step.name.replace(":", "_"),
+            seed=config.seed,
+            init_from=_start(step, config, folder),
+        )
+        trained.append(_Trained(step=step, model=model, store=store))
+    return trained + (_flags(config, cohort) if config.compare_flags else [])
+
+
+def _start(step: ModelStep, config: ExperimentConfig, folder: Path) -> Path | None:
+    if step.init_from is None:
+        return None
+    if step.init_from in [other.name for other in config.models]:
+        return folder / "models" / step.init_from
+    return Path(step.init_from)
+
+
+def _flags(config: ExperimentConfig, cohort: Cohort) -> list[_Trained]:
+    """Return the source's classical findings as models, on every single task that is judged."""
+    tasks = dict.fromkeys(task for step in config.models for task in step.tasks)
+    taken = {step.name for step in config.models}
+    flags = []
+    for flag in cohort.flags:
+        name = f"flag:{flag}"
+        if name in taken:
+            continue
+        for task in tasks:
+            step = ModelStep(name=name, model=name, task=task)
+            model = make_step_model(step, seed=config.seed, folder=None)
+            flags.append(_Trained(step=step, model=model, store=None))
+    return flags
+
+
+def _judge(
+    config: ExperimentConfig, cohort: Cohort, trained: Sequence[_Trained], folder: Path
+) -> Results:
+    log.info("scoring and judging on test")
+    scored: dict[str, list[Predictions]] = {}
+    dropped: dict[str, dict[str, str]] = {}
+    for one in trained:
+        for split in ("val", "test"):
+            data = datasets(one.step, cohort, one.store, split)
+            predict_step(one.model, data, folder / "predictions", name=one.step.name)
+            if split == "test":
+                whole = predict(one.model, data, name=one.step.name)
+                for task in whole.tasks:
+                    part = whole.frame.filter(pl.col("task") == task)
+                    labelled = TASKS[task].select(cohort, "test")["ecg_id"]
+                    part = part.filter(pl.col("ecg_id").is_in(labelled))
+                    scored.setdefault(task, []).append(
+                        Predictions(part, whole.model, whole.scores_are)
+                    )
+                    dropped.setdefault(task, {}).update(data.failed)
+    results = [
+        _judge_task(TASKS[task], cohort, predictions, dropped[task], config, folder)
+        for task, predictions in scored.items()
+    ]
+    remarks = list(dict.fromkeys(remark for one in results for remark in one.remarks))
+    for one in trained:
+        remarks += [f"{one.step.name}: {remark}" for remark in getattr(one.model, "remarks", ())]
+    if config.limit is not None:
+        remarks.insert(0, f"Limited to {config.limit:,} ECGs: these figures are not reportable.")
+    joined = Results(
+        pl.concat(one.frame for one in results),
+        Curves(pl.concat(one.curves.frame for one in results)),
+        tuple(remarks),
+    )
+    joined.to_csv(folder / "results.csv")
+    with atomic_path(folder / "curves.csv") as temporary:
+        joined.curves.frame.write_csv(temporary)
+    return joined
+
+
+def _judge_task(
+    task: Task,
+    cohort: Cohort,
+    predictions: Sequence[Predictions],
+    dropped: dict[str, str],
+    config: ExperimentConfig,
+    folder: Path,
+) -> Results:
+    """Judge all models of a task on the same rows: those that every model has a waveform for."""
+    labels = task.labels(cohort).filter(~pl.col("ecg_id").is_in(list(dropped)))
+    with atomic_path(folder / "labels" / f"{task.name}.csv") as temporary:
+        labels.write_csv(temporary)
+    kept = [
+        replace(one, frame=one.frame.filter(~pl.col("ecg_id").is_in(list(dropped))))
+        for one in predictions
+    ]
+    results = evaluate(kept, labels, task, config=config.evaluate)
+    if not dropped:
+        return results
+    remark = (
+        f"Task {task.name}: {len(dropped)} test ECGs have no waveform and are scored by no model."
+    )
+    return replace(results, remarks=(*results.remarks, remark))
+
+
+def _report(
+    config: ExperimentConfig,
+    opened: OpenedSource,
+    cohort: Cohort,
+    trained: Sequence[_Trained],
+    results: Results,
+    folder: Path,
+) -> Path:
+    log.info("writing the report")
+    return write_report(
+        results,
+        folder,
+        cohort=cohort,
+        examples=_examples(config, opened, cohort, trained),
+        title=config.report.title or config.name,
+        facts=run_facts(config, opened, cohort),
+        with_ids=config.report.with_ids,
+        min_count=cohort.min_count,
+    )
+
+
+def run_facts(config: ExperimentConfig, opened: OpenedSource, cohort: Cohort) -> dict[str, str]:
+    """What a reader has to know of a run, in words."""
+    hidden = ("path", "name")
+    options = {k: v for k, v in opened.step.options.items() if k not in hidden}
+    described = ", ".join(f"{key} = {value}" for key, value in options.items())
+    facts = {
+        "Source": f"{opened.step.name} ({described})" if described else opened.step.name,
+        "Split": f"scheme '{cohort.scheme}', fingerprint {cohort.split_fingerprint[:12]}",
+        "Patients in more than one split": str(cohort.info["shared_patients"]),
+        "Seed": str(config.seed),
+    }
+    if opened.step.name == "synthetic":
+        facts["Data"] = "A generated hospital: no row is a real patient."
+    return facts
+
+
+def _examples(
+    config: ExperimentConfig,
+    opened: OpenedSource,
+    cohort: Cohort,
+    trained: Sequence[_Trained],
+) -> list[tuple[str, Recording]]:
+    """Test ECGs that the last model of the config scored highest and lowest, of either label."""
+    if config.report.n_examples == 0:
+        return []
+    one = next(t for t in trained if t.step.name == config.models[-1].name)
+    task = one.step.tasks[0]
+    data = datasets(one.step.model_copy(update={"task": task}), cohort, one.store, "test")
+    whole = predict(one.model, datasets(one.step, cohort, one.store, "test"))
+    labelled = pl.DataFrame({"ecg_id": data.ecg_ids, "label": data.labels})
+    ranked = (
+        whole.frame.filter(pl.col("task") == task)
+        .join(labelled, on="ecg_id")
+        .sort("score", "ecg_id")
+    )
+    chosen: list[tuple[str, str]] = []
+    for label, word in ((1, "positive"), (0, "negative")):
+        rows = ranked.filter(pl.col("label") == label)
+        for position, how in ((-1, "highest"), (0, "lowest")):
+            row = rows.row(position, named=True)
+            caption = f"Label {word}; {one.step.name} gave it its {how} score, {row['score']:.2f}"
+            chosen.append((caption, row["ecg_id"]))
+    chosen = chosen[: config.report.n_examples]
+    found = opened.source.recordings([ecg_id for _, ecg_id in chosen])
+    return [
+        (caption, recording)
+        for (caption, _), recording in zip(chosen, found, strict=True)
+        if isinstance(recording, Recording)
+    ]
+
+
+def _finish(config: ExperimentConfig, opened: OpenedSource, cohort: Cohort, folder: Path) -> None:
+    def below(name: str) -> list[str]:
+        return [str(p.relative_to(folder)) for p in sorted((folder / name).glob("*.csv"))]
+
+    rows = [*below("predictions"), *below("labels")]
+    body: dict[str, Any] = config.model_dump(mode="json")
+    write_manifest(
+        folder,
+        step="run",
+        config=body,
+        inputs={"tables": opened.tables.fingerprint, "split": cohort.split_fingerprint},
+        outputs=["config.toml", "curves.csv", "report.html", "results.csv", *rows],
+        patient_level=rows,
+        info={"shared_patients": cohort.info["shared_patients"], "limit": config.limit},
+    )
+
+
+def rewrite_report(folder: Path, out: Path | None = None, *, with_ids: bool = False) -> Path:
+    """Write the report of a finished run again; nothing is processed or trained anew.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    out : Path, optional
+        By default the run's own folder.
+    with_ids : bool
+        Show ids and dates.
+
+    Raises
+    ------
+    MissingPathError
+        When the folder holds no finished run.
+    """
+    read_manifest(folder)
+    config = read_experiment(folder / "config.toml")
+    shown = config.report.model_copy(update={"with_ids": with_ids})
+    config = config.model_copy(update={"report": shown})
+    opened = open_step(config.source, seed=config.seed, limit=config.limit)
+    cohort = cohort_step(opened, folder / "cohort", config=config.cohort, seed=config.seed)
+    trained = _train_all(config, opened, cohort, folder, None)
+    results = _judge(config, cohort, trained, folder)
+    return _report(config, opened, cohort, trained, results, out or folder)

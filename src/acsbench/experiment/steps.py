@@ -1,0 +1,232 @@
+"""The steps of a run, each with its folder and manifest; skipped when the manifest still holds."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from acsbench import registry
+from acsbench.cohort.build import CohortConfig, build_cohort
+from acsbench.dataset import WaveformDataset, load_dataset
+from acsbench.errors import InputError, StoreError
+from acsbench.experiment.config import ModelStep, SourceStep
+from acsbench.models.base import Model, load_model, make_model, predict
+from acsbench.predictions import Predictions
+from acsbench.provenance import atomic_path, holds, json_sha256, read_manifest, write_manifest
+from acsbench.sources.base import Source, open_source
+from acsbench.store import WaveformStore
+from acsbench.tables import Cohort, Tables
+from acsbench.tasks import TASKS
+from acsbench.waveforms.process import process_waveforms
+from acsbench.waveforms.quality import check_quality
+
+__all__ = [
+    "OpenedSource",
+    "cohort_step",
+    "make_step_model",
+    "open_step",
+    "predict_step",
+    "reopen_source",
+    "store_step",
+    "train_step",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedSource:
+    """A source with its tables, and how it was opened."""
+
+    step: SourceStep
+    source: Source
+    tables: Tables
+    limit: int | None
+
+
+def open_step(step: SourceStep, *, seed: int = 0, limit: int | None = None) -> OpenedSource:
+    """Open a source and read its tables; with ``limit``, of at most so many ECGs."""
+    options = step.options
+    if _accepts(registry.load("sources", step.name), "seed"):
+        options.setdefault("seed", seed)
+    source = open_source(step.name, **options)
+    tables = source.tables()
+    resolved = SourceStep.model_validate({"name": registry.canonical(step.name), **options})
+    return OpenedSource(
+        step=resolved,
+        source=source,
+        tables=tables if limit is None else limit_tables(tables, limit),
+        limit=limit,
+    )
+
+
+def _accepts(entry: Any, parameter: str) -> bool:
+    """Whether a registered class or function takes a keyword of this name."""
+    known = inspect.signature(entry).parameters
+    return parameter in known or any(p.kind is p.VAR_KEYWORD for p in known.values())
+
+
+def limit_tables(tables: Tables, limit: int) -> Tables:
+    """Keep whole patients, in the order of a hash of their ids, up to ``limit`` ECGs."""
+    if "patient_id" not in tables.ecgs.columns:
+        return replace(tables, ecgs=tables.ecgs.sort("ecg_id").head(limit))
+    counts = dict(tables.ecgs.group_by("patient_id").len().rows())
+    kept: set[str] = set()
+    total = 0
+    for patient in sorted(counts, key=lambda p: hashlib.sha256(p.encode()).digest()):
+        if total + counts[patient] > limit:
+            break
+        kept.add(patient)
+        total += counts[patient]
+    mine = pl.col("patient_id").is_in(list(kept))
+    return replace(
+        tables,
+        ecgs=tables.ecgs.filter(mine),
+        patients=tables.patients.filter(mine),
+        encounters=None if tables.encounters is None else tables.encounters.filter(mine),
+        fingerprint=json_sha256([tables.fingerprint, limit]),
+    )
+
+
+def cohort_step(
+    opened: OpenedSource,
+    folder: Path,
+    *,
+    config: CohortConfig,
+    seed: int,
+    n_jobs: int | None = None,
+) -> Cohort:
+    """Check the quality of every ECG, build the cohort, and keep both in ``folder``."""
+    wanted = {
+        "source": opened.step.model_dump(mode="json"),
+        "limit": opened.limit,
+        "cohort": config.model_dump(mode="json"),
+        "seed": seed,
+    }
+    inputs = {"tables": opened.tables.fingerprint}
+    if holds(folder, step="cohort", config=wanted, inputs=inputs):
+        return Cohort.load(folder)
+    quality = check_quality(opened.source, ids=list(opened.tables.ecgs["ecg_id"]), n_jobs=n_jobs)
+    cohort = build_cohort(opened.tables, quality=quality, seed=seed, config=config)
+    with atomic_path(folder / "quality.parquet") as temporary:
+        quality.write_parquet(temporary)
+    outputs = [*cohort.save(folder), "quality.parquet"]
+    write_manifest(
+        folder,
+        step="cohort",
+        config=wanted,
+        inputs=inputs,
+        outputs=outputs,
+        patient_level=["cohort.parquet", "quality.parquet"],
+        info={"split_fingerprint": cohort.split_fingerprint, **cohort.info},
+    )
+    return cohort
+
+
+def reopen_source(cohort_folder: Path) -> OpenedSource:
+    """Open the source that a saved cohort was built from."""
+    manifest = read_manifest(cohort_folder)
+    if manifest.step != "cohort":
+        raise InputError(f"{cohort_folder} is the output of step '{manifest.step}', not a cohort.")
+    step = SourceStep.model_validate(manifest.config["source"])
+    return open_step(step, seed=manifest.config["seed"], limit=manifest.config["limit"])
+
+
+def store_step(
+    opened: OpenedSource,
+    cohort: Cohort,
+    folder: Path,
+    *,
+    recipe: str,
+    parameters: dict[str, Any] | None = None,
+    max_failed_share: float = 0.05,
+    n_jobs: int | None = None,
+) -> WaveformStore:
+    """Process the cohort's waveforms; finished shards are not made again."""
+    return process_waveforms(
+        opened.source,
+        cohort,
+        recipe=recipe,
+        parameters=parameters or {},
+        folder=folder,
+        max_failed_share=max_failed_share,
+        n_jobs=n_jobs,
+    )
+
+
+def make_step_model(step: ModelStep, *, seed: int, folder: Path | None, **extra: Any) -> Model:
+    """Make the unfitted model of a step, seeded by the run unless it sets its own seed.
+
+    A model that takes a ``folder`` keeps its checkpoints there, which is what lets it resume.
+    """
+    parameters = {**step.parameters, **extra}
+    if not step.model.startswith("flag:"):
+        entry = registry.load("models", step.model)
+        if _accepts(entry, "seed"):
+            parameters.setdefault("seed", seed)
+        if folder is not None and "folder" in inspect.signature(entry).parameters:
+            parameters["folder"] = folder
+    return make_model(step.model, **parameters)
+
+
+def train_step(
+    step: ModelStep,
+    cohort: Cohort,
+    store: WaveformStore | None,
+    folder: Path,
+    *,
+    seed: int,
+    init_from: Path | None = None,
+) -> Model:
+    """Fit a model on train, choosing on val, and save it in ``folder``."""
+    extra: dict[str, Any] = {} if init_from is None else {"init_from": init_from}
+    wanted = {**step.model_dump(mode="json"), "seed": seed}
+    inputs = {"split": cohort.split_fingerprint, "cohort": _cohort_fingerprint(cohort)}
+    if store is not None:
+        inputs["store"] = store.manifest.fingerprint
+    if init_from is not None:
+        inputs["init_from"] = read_manifest(init_from).fingerprint
+    if holds(folder, step="train", config=wanted, inputs=inputs):
+        return load_model(folder)
+    model = make_step_model(step, seed=seed, folder=folder / "training", **extra)
+    train, val = (datasets(step, cohort, store, split) for split in ("train", "val"))
+    model.fit(train, val)
+    model.save(folder)
+    files = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name != "manifest.json")
+    info = {
+        "n_train": len(train),
+        "n_val": len(val),
+        "remarks": list(getattr(model, "remarks", ())),
+    }
+    write_manifest(folder, step="train", config=wanted, inputs=inputs, outputs=files, info=info)
+    return model
+
+
+def _cohort_fingerprint(cohort: Cohort) -> str:
+    return str(cohort.frame.hash_rows(seed=0).sum())
+
+
+def datasets(
+    step: ModelStep, cohort: Cohort, store: WaveformStore | None, split: str
+) -> WaveformDataset:
+    """Records of one split for the tasks of a step."""
+    tasks = [TASKS[name] for name in step.tasks]
+    return load_dataset(cohort, store, tasks[0] if len(tasks) == 1 else tasks, split)
+
+
+def predict_step(model: Model, data: WaveformDataset, folder: Path, *, name: str) -> list[Path]:
+    """Score a dataset and write ``predictions/<model>--<task>--<split>.csv``, a file per task."""
+    if model.recipe is not None and data.store is None:
+        raise StoreError(f"Model '{name}' needs a store of recipe '{model.recipe}'.")
+    scored = predict(model, data, name=name)
+    written = []
+    for task in scored.tasks:
+        part = Predictions(
+            scored.frame.filter(pl.col("task") == task), scored.model, scored.scores_are
+        )
+        file = f"{name.replace(':', '_')}--{task}--{data.split}.csv"
+        written.append(part.write(folder / file))
+    return written
