@@ -12,7 +12,7 @@ from acsbench.errors import StepError
 from acsbench.experiment.config import ExperimentConfig, ModelStep
 from acsbench.experiment.steps import OpenedSource, datasets, make_step_model, open_step
 from acsbench.parallel import default_jobs
-from acsbench.recording import Recording, Waveform
+from acsbench.recording import Recording
 from acsbench.registry import canonical
 from acsbench.store import WaveformStore
 from acsbench.tables import Cohort
@@ -79,10 +79,8 @@ def plan_store(
     ids = cohort.frame.filter("is_included")["ecg_id"].to_list()
     make = get_recipe(recipe, **parameters)
     start = time.perf_counter()
-    made: list[Waveform] = []
-    for recording in opened.source.recordings(ids[:_TRIAL]):
-        if isinstance(recording, Recording):
-            made.append(make(recording))
+    found = opened.source.recordings(ids[:_TRIAL])
+    made = [make(recording) for recording in found if isinstance(recording, Recording)]
     if not made:
         raise StepError(f"None of the first {min(_TRIAL, len(ids))} ECGs can be processed.")
     per_record_s = (time.perf_counter() - start) / len(made)
