@@ -1,0 +1,164 @@
+"""Who is in which split: decided per patient over everybody, before any task is named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from acsbench.errors import TableError, first_few
+from acsbench.tables import Split, read_table
+
+__all__ = [
+    "shared_patients",
+    "split_by_file",
+    "split_by_fold",
+    "split_like_the_paper",
+    "split_patients",
+]
+
+PAPER_FRACTIONS = {Split.TRAIN: 0.70, Split.VAL: 0.15, Split.TEST: 0.15}
+"""The original kept 30 % for both choosing and reporting; here the two halves have a name each."""
+
+
+def _position(patient_id: str, seed: int) -> float:
+    """Place of a patient on [0, 1): a keyed hash, so it depends on nobody else."""
+    key = f"acsbench-split-{seed}".encode()
+    digest = hashlib.blake2b(patient_id.encode(), key=key, digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def split_patients(
+    patient_ids: Sequence[str], *, fractions: Mapping[Split, float], seed: int
+) -> dict[str, Split]:
+    """Assign every patient, with all their records, to one split.
+
+    Parameters
+    ----------
+    patient_ids : sequence of str
+        Repeats do not matter.
+    fractions : mapping of Split to float
+        Shares of patients, summing to 1.
+    seed : int
+        Same id and seed, same split: on any machine, whoever else is in the table.
+
+    Notes
+    -----
+    Splitting by record would put one heart on both sides of the wall.
+    """
+    borders = np.cumsum(list(fractions.values()))
+    splits = list(fractions)
+    last = len(splits) - 1
+
+    def place(patient_id: str) -> Split:
+        bin_ = int(np.searchsorted(borders, _position(patient_id, seed), side="right"))
+        return splits[min(bin_, last)]
+
+    return {patient_id: place(patient_id) for patient_id in set(patient_ids)}
+
+
+def split_by_fold(
+    frame: pl.DataFrame, *, column: str, folds: Mapping[Split, Sequence[int]]
+) -> dict[str, Split]:
+    """Assign records by a publisher's fold column; folds never divide a patient.
+
+    Raises
+    ------
+    TableError
+        When a fold has no split or two, or a patient stands in two splits.
+    """
+    split_of = {fold: split for split, numbers in folds.items() for fold in numbers}
+    if len(split_of) != sum(len(numbers) for numbers in folds.values()):
+        raise TableError(
+            f"A fold stands in two splits: {dict(folds)}. Each fold goes to one split."
+        )
+    found = sorted(set(frame[column].drop_nulls()))
+    unplaced = [fold for fold in found if fold not in split_of]
+    if unplaced or frame[column].has_nulls():
+        shown = first_few(unplaced or ["(missing)"])
+        raise TableError(
+            f"Column '{column}' holds folds without a split: {shown}. "
+            f"Known: {sorted(split_of)}. Name them under [cohort.folds]."
+        )
+    by_record = {e: split_of[f] for e, f in frame.select("ecg_id", column).iter_rows()}
+    _refuse_divided(frame, by_record, f"The folds of '{column}'")
+    return by_record
+
+
+def split_by_file(frame: pl.DataFrame, path: Path) -> dict[str, Split]:
+    """Assign records by a file of ``ecg_id`` or ``patient_id`` and ``split``.
+
+    Upstream's ``valid`` is read as ``val``. Records that the file does not name are an error.
+    """
+    table = read_table(path)
+    key = next((name for name in ("patient_id", "ecg_id") if name in table.columns), None)
+    if key is None or "split" not in table.columns:
+        raise TableError(
+            f"{path} has the columns {', '.join(table.columns)}; a split file needs 'split' and "
+            "one of 'patient_id' and 'ecg_id'."
+        )
+    known = {"valid": Split.VAL, **{str(split): split for split in Split}}
+    bad = [name for name in table["split"].unique().to_list() if name not in known]
+    if bad:
+        raise TableError(f"{path}: unknown splits {first_few(bad)}. Known: {', '.join(known)}.")
+    if table.n_unique(key) != table.n_unique([key, "split"]):
+        raise TableError(f"{path}: a {key} stands in two splits. Each goes to one.")
+    split_of = {k: known[name] for k, name in table.select(key, "split").iter_rows()}
+    missing = [k for k in frame[key].unique(maintain_order=True) if k not in split_of]
+    if missing:
+        raise TableError(
+            f"{path} names no split for {len(missing):,} values of {key} "
+            f"(first: {first_few(missing, n=3)})."
+        )
+    by_record = {e: split_of[k] for e, k in zip(frame["ecg_id"], frame[key], strict=True)}
+    _refuse_divided(frame, by_record, str(path))
+    return by_record
+
+
+def _refuse_divided(frame: pl.DataFrame, by_record: Mapping[str, Split], what: str) -> None:
+    seen: dict[str, Split] = {}
+    divided = {
+        patient
+        for ecg_id, patient in frame.select("ecg_id", "patient_id").iter_rows()
+        if seen.setdefault(patient, by_record[ecg_id]) != by_record[ecg_id]
+    }
+    if divided:
+        raise TableError(
+            f"{what} put {len(divided):,} patients in two splits (first: "
+            f"{first_few(sorted(divided), n=3)}). A patient is in one split, with all records."
+        )
+
+
+def split_like_the_paper(frame: pl.DataFrame, *, seed: int) -> dict[str, Split]:
+    """Reproduce the original: tested and untested patients are split apart, with one seed.
+
+    A patient with visits of both kinds is drawn twice, and may train MACE and be scored on ACS.
+    The leak is the point: it is counted, so that results can be compared.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Needs ``ecg_id``, ``patient_id``, ``is_tested``.
+    seed : int
+        Seeds each of the two draws.
+    """
+    by_record: dict[str, Split] = {}
+    for tested in (True, False):
+        rows = frame.filter(pl.col("is_tested") == tested)
+        patients = sorted(set(rows["patient_id"]))
+        order = np.random.default_rng(seed).permutation(len(patients))
+        borders = np.cumsum([round(f * len(patients)) for f in PAPER_FRACTIONS.values()][:-1])
+        bins = np.searchsorted(borders, order, side="right")
+        split_of = dict(zip(patients, (list(PAPER_FRACTIONS)[b] for b in bins), strict=True))
+        by_record |= {e: split_of[p] for e, p in rows.select("ecg_id", "patient_id").iter_rows()}
+    return by_record
+
+
+def shared_patients(frame: pl.DataFrame) -> int:
+    """Patients whose included records stand in more than one split, over all tasks."""
+    splits = frame.filter(pl.col("is_included") & pl.col("patient_id").is_not_null())
+    counts = splits.group_by("patient_id").agg(pl.col("split").n_unique())
+    return counts.filter(pl.col("split") > 1).height

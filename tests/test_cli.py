@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from acsbench import registry
+from acsbench.cli import main
+
+COMMANDS = (
+    "demo run cohort process train predict evaluate report show list doctor".split()
+)
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as leaving:
+        main(arguments)
+    return int(leaving.value.code or 0)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(command, "--help") == 0
+    shown = capsys.readouterr().out
+    assert "--debug" in shown
+    assert "--json" in shown
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from acsbench.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('numpy', 'polars', 'pydantic', 'torch') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_a_misspelt_command_is_bad_usage_with_a_suggestion(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("evalute") == 2
+    assert "Did you mean 'evaluate'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_list_prints_every_name(kind: registry.Kind, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", kind, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {kind: registry.names(kind)}
+
+
+def test_an_unknown_list_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", "moels") == 2
+    assert "Did you mean 'models'" in capsys.readouterr().err
+
+
+def test_the_doctor_is_content_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor", "--out", str(tmp_path), "--json") == 0
+    assert all(f["is_fine"] for f in json.loads(capsys.readouterr().out)["findings"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def write_judged(folder: Path) -> tuple[Path, Path]:
+    labels = [f"e{i:02d},p{i // 2:02d},{i % 3 == 0:d}" for i in range(40)]
+    scores = [f"e{i:02d},acs,{0.9 - 0.02 * i if i % 3 == 0 else 0.01 * i}" for i in range(40)]
+    (folder / "labels.csv").write_text("\n".join(["ecg_id,patient_id,label", *labels]))
+    (folder / "mine.csv").write_text("\n".join(["ecg_id,task,score", *scores]))
+    return folder / "mine.csv", folder / "labels.csv"
+
+
+def test_two_csv_files_are_enough_for_a_judgement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, labels = write_judged(tmp_path)
+    out = tmp_path / "judged"
+    assert run("evaluate", str(mine), "--labels", str(labels), "--out", str(out), "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["results"]
+    assert {"mine"} == {row["model"] for row in rows}
+    assert (out / "results.csv").is_file()
+    assert "<html" in (out / "report.html").read_text()
+
+
+def test_bad_input_is_one_message_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, labels = write_judged(tmp_path)
+    mine.write_text(mine.read_text().replace("e03,", "e3,"))
+    assert run("evaluate", str(mine), "--labels", str(labels)) == 2
+    shown = capsys.readouterr()
+    assert "e03" in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_a_missing_file_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, labels = write_judged(tmp_path)
+    assert run("evaluate", str(tmp_path / "mien.csv"), "--labels", str(labels)) == 2
+    assert "Did you mean 'mine.csv'" in capsys.readouterr().err
