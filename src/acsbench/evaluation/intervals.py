@@ -1,298 +1,276 @@
-"""Intervals that count patients: clustered DeLong and the patient bootstrap.
+"""Intervals and paired tests that know that a patient has several ECGs.
 
-Sources: DeLong, DeLong & Clarke-Pearson, Biometrics 44:837 (1988); Obuchowski, Biometrics 53:567
-(1997); specification 4.1.
+The unit of independence is the patient: clustered DeLong (Obuchowski 1997) is the headline. Plain
+DeLong is here as the reference it reduces to when every patient has one row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+import math
+from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit, ndtr, ndtri
-from scipy.stats import rankdata
 
-from acsbench.evaluation.metrics import NotEstimableError, auprc, auroc
+from acsbench.evaluation.metrics import check_labels_and_scores, mid_ranks
 
 __all__ = [
-    "Bootstrap",
-    "Covariance",
+    "AurocCovariance",
     "Difference",
+    "Interval",
+    "Placements",
+    "as_columns",
     "clustered_delong",
     "delong",
     "logit_interval",
     "normal_interval",
     "paired_difference",
-    "patient_bootstrap",
+    "placements",
 ]
 
-Metric: TypeAlias = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
-_BLOCK = 64
-"""Resamples handled at once, so that memory does not grow with their number."""
+Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+_ZERO_VARIANCE = 1e-18
 
 
-class Covariance(NamedTuple):
-    """AUROCs of k score columns on the same rows, and their covariance.
+class Placements(NamedTuple):
+    """Share of negatives below each positive, and share of positives above each negative."""
 
-    Attributes
-    ----------
-    auroc : ndarray, shape (k,)
-    covariance : ndarray, shape (k, k)
-    """
+    positives: Floats
+    negatives: Floats
 
-    auroc: NDArray[np.float64]
-    covariance: NDArray[np.float64]
+
+class AurocCovariance(NamedTuple):
+    """AUROC of k models on the same rows, their covariance (k, k), and why it may be NaN."""
+
+    auroc: Floats
+    covariance: Floats
+    reason: str | None
+
+
+class Interval(NamedTuple):
+    """Two bounds, or None with the reason."""
+
+    low: float | None
+    high: float | None
+    reason: str | None = None
 
 
 class Difference(NamedTuple):
-    """A paired difference of two AUROCs, with interval, z and two-sided p."""
+    """Paired difference of two AUROCs; test and interval are None where there is a reason."""
 
-    value: float
-    se: float
-    low: float
-    high: float
-    z: float
-    p_value: float
-
-
-def _placements(
-    positive: NDArray[np.bool_], scores: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Placement values by mid-ranks: (m, k) of the positives, (n, k) of the negatives."""
-    m = int(positive.sum())
-    n = positive.size - m
-    ranks = rankdata(scores, axis=0)
-    of_positives = (ranks[positive] - rankdata(scores[positive], axis=0)) / n
-    of_negatives = 1 - (ranks[~positive] - rankdata(scores[~positive], axis=0)) / m
-    return of_positives, of_negatives
+    delta: float
+    se: float | None
+    low: float | None
+    high: float | None
+    z: float | None
+    p_value: float | None
+    reason: str | None = None
 
 
-def _columns(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    positive = np.asarray(labels).astype(bool)
-    columns = np.asarray(scores, dtype=np.float64)
-    columns = columns[:, None] if columns.ndim == 1 else columns
-    if not np.isfinite(columns).all():
-        raise ValueError("scores are finite numbers; NaN and infinity have no rank")
-    if not positive.any() or positive.all():
-        raise NotEstimableError("no positives" if not positive.any() else "no negatives")
-    return positive, columns
-
-
-def delong(labels: ArrayLike, scores: ArrayLike) -> Covariance:
-    """DeLong's covariance, as if every row were a patient of its own.
+def placements(labels: ArrayLike, scores: ArrayLike) -> Placements:
+    """Placement values of every row, ties counting one half.
 
     Parameters
     ----------
-    labels : array_like of 0 and 1, shape (n,)
-    scores : array_like, shape (n,) or (n, k)
+    labels, scores : arrays of shape (n,)
+        As in `metrics.auroc`.
 
-    Raises
-    ------
-    NotEstimableError
-        When a class is absent or has one row only.
+    Returns
+    -------
+    Placements
+        Of shape (n_positive,) and (n_negative,), in the order of the rows.
     """
-    positive, columns = _columns(labels, scores)
-    v, w = _placements(positive, columns)
-    if min(len(v), len(w)) < 2:
-        raise NotEstimableError("a class has one row only")
-    covariance = np.atleast_2d(np.cov(v.T)) / len(v) + np.atleast_2d(np.cov(w.T)) / len(w)
-    return Covariance(v.mean(axis=0), covariance)
+    positives, numbers = check_labels_and_scores(labels, scores)
+    n_positive = int(positives.sum())
+    n_negative = len(positives) - n_positive
+    ranks = mid_ranks(numbers)
+    beaten = ranks[positives] - mid_ranks(numbers[positives])
+    lost_to = n_positive - (ranks[~positives] - mid_ranks(numbers[~positives]))
+    return Placements(beaten / n_negative, lost_to / n_positive)
 
 
-def clustered_delong(labels: ArrayLike, scores: ArrayLike, patients: ArrayLike) -> Covariance:
-    """Obuchowski's covariance for rows that come in patients.
+def _placement_matrices(labels: ArrayLike, scores: ArrayLike) -> tuple[Flags, Floats, Floats]:
+    """Positives (n,), V (n_positive, k) and W (n_negative, k) of the columns of the scores."""
+    columns = as_columns(scores)
+    placed = [placements(labels, column) for column in columns.T]
+    V = np.column_stack([one.positives for one in placed])
+    W = np.column_stack([one.negatives for one in placed])
+    return np.asarray(labels) == 1, V, W
 
-    With one row per patient it equals DeLong's.
+
+def as_columns(scores: ArrayLike) -> Floats:
+    """Scores of one model (n,) or of k models (n, k) as (n, k)."""
+    matrix = np.asarray(scores, dtype=np.float64)
+    return matrix[:, np.newaxis] if matrix.ndim == 1 else matrix
+
+
+def delong(labels: ArrayLike, scores: ArrayLike) -> AurocCovariance:
+    """AUROC of k models and their covariance, rows taken as independent.
 
     Parameters
     ----------
-    labels : array_like of 0 and 1, shape (n,)
-    scores : array_like, shape (n,) or (n, k)
-    patients : array_like, shape (n,)
-        Who each row belongs to.
+    labels : array of shape (n,)
+    scores : array of shape (n,) or (n, k)
 
     Raises
     ------
-    NotEstimableError
-        When a class is absent, or all positives (or all negatives) are of one patient.
+    NotEstimable, ValueError
+        As `metrics.auroc`.
+
+    References
+    ----------
+    DeLong, DeLong and Clarke-Pearson, Biometrics 44:837 (1988); ranks as in Sun and Xu (2014).
     """
-    positive, columns = _columns(labels, scores)
-    v, w = _placements(positive, columns)
-    value = v.mean(axis=0)
-    _, cluster = np.unique(np.asarray(patients), return_inverse=True)
-    n_clusters = int(cluster.max()) + 1
-    a = _sum_by(cluster[positive], v - value, n_clusters)
-    b = _sum_by(cluster[~positive], w - value, n_clusters)
-    with_positive = len(np.unique(cluster[positive]))
-    with_negative = len(np.unique(cluster[~positive]))
-    if min(with_positive, with_negative) < 2:
-        raise NotEstimableError("a class comes from one patient only")
-    m, n = len(v), len(w)
-    cross = a.T @ b
+    _, V, W = _placement_matrices(labels, scores)
+    areas = V.mean(axis=0)
+    if min(len(V), len(W)) < 2:
+        return _no_covariance(areas, "variance needs at least 2 of each class")
+    covariance = _scatter(V, areas) / (len(V) - 1) / len(V)
+    covariance += _scatter(W, areas) / (len(W) - 1) / len(W)
+    return AurocCovariance(areas, covariance, None)
+
+
+def _scatter(values: Floats, centre: Floats) -> Floats:
+    centred = values - centre
+    scatter: Floats = centred.T @ centred
+    return scatter
+
+
+def _no_covariance(areas: Floats, reason: str) -> AurocCovariance:
+    return AurocCovariance(areas, np.full((len(areas), len(areas)), np.nan), reason)
+
+
+def clustered_delong(labels: ArrayLike, scores: ArrayLike, patients: ArrayLike) -> AurocCovariance:
+    """AUROC of k models and their covariance, patients taken as independent.
+
+    Parameters
+    ----------
+    labels : array of shape (n,)
+    scores : array of shape (n,) or (n, k)
+    patients : array of shape (n,)
+        Whose row it is.
+
+    Returns
+    -------
+    AurocCovariance
+        With one row per patient it equals `delong`. NaN covariance, with the reason, where fewer
+        than 2 patients have a positive or fewer than 2 a negative.
+
+    Raises
+    ------
+    NotEstimable, ValueError
+        As `metrics.auroc`.
+
+    References
+    ----------
+    Obuchowski, Biometrics 53:567 (1997).
+    """
+    positives, V, W = _placement_matrices(labels, scores)
+    areas = V.mean(axis=0)
+    names, codes = np.unique(np.asarray(patients), return_inverse=True)
+    of_positives, of_negatives = codes[positives], codes[~positives]
+    I, I10, I01 = len(names), len(np.unique(of_positives)), len(np.unique(of_negatives))  # noqa: E741
+    if min(I10, I01) < 2:
+        reason = (
+            "clustered variance needs at least 2 patients with a positive and 2 with a negative"
+        )
+        return _no_covariance(areas, reason)
+    A = _sums_by_patient(V - areas, of_positives, I)
+    B = _sums_by_patient(W - areas, of_negatives, I)
+    m, n = len(V), len(W)
+    cross = A.T @ B
     covariance = (
-        with_positive / (with_positive - 1) / m**2 * (a.T @ a)
-        + with_negative / (with_negative - 1) / n**2 * (b.T @ b)
-        + n_clusters / (n_clusters - 1) / (m * n) * (cross + cross.T)
+        I10 / ((I10 - 1) * m**2) * (A.T @ A)
+        + I01 / ((I01 - 1) * n**2) * (B.T @ B)
+        + I / ((I - 1) * m * n) * (cross + cross.T)
     )
-    return Covariance(value, covariance)
+    return AurocCovariance(areas, covariance, None)
 
 
-def _sum_by(
-    cluster: NDArray[np.int64], values: NDArray[np.float64], n_clusters: int
-) -> NDArray[np.float64]:
-    sums = np.zeros((n_clusters, values.shape[1]))
-    np.add.at(sums, cluster, values)
-    return sums
+def _sums_by_patient(values: Floats, codes: Ints, n_patients: int) -> Floats:
+    """Sum the rows of each patient: (n, k) to (n_patients, k)."""
+    sums = [np.bincount(codes, weights=column, minlength=n_patients) for column in values.T]
+    return np.column_stack(sums)
 
 
-def logit_interval(value: float, variance: float, *, level: float = 0.95) -> tuple[float, float]:
-    """Interval on the logit scale: inside (0, 1) by construction.
+def _quantile(level: float) -> float:
+    return NormalDist().inv_cdf((1 + level) / 2)
 
-    Raises
-    ------
-    NotEstimableError
-        At zero variance, or an estimate of 0 or 1, where the scale has no width.
+
+def _why_no_interval(variance: float) -> str | None:
+    if math.isnan(variance):
+        return "variance not estimable"
+    if variance <= _ZERO_VARIANCE:
+        return "zero variance: an interval of no width would look certain"
+    return None
+
+
+def normal_interval(value: float, variance: float, *, level: float = 0.95) -> Interval:
+    """Value plus and minus its standard errors, clipped to [0, 1]: as papers print it.
+
+    Prefer `logit_interval`, which needs no clipping.
     """
-    if not 0 < value < 1:
-        raise NotEstimableError(f"interval not estimable at an AUROC of {value:g}")
-    if not variance > 0:
-        raise NotEstimableError("interval not estimable: the variance is zero")
-    half = float(ndtri((1 + level) / 2)) * np.sqrt(variance) / (value * (1 - value))
-    middle = logit(value)
-    return float(expit(middle - half)), float(expit(middle + half))
+    reason = _why_no_interval(variance)
+    if reason:
+        return Interval(None, None, reason)
+    reach = _quantile(level) * math.sqrt(variance)
+    return Interval(max(0.0, value - reach), min(1.0, value + reach))
 
 
-def normal_interval(value: float, variance: float, *, level: float = 0.95) -> tuple[float, float]:
-    """Interval on the plain scale, clipped to [0, 1]; for comparison with the literature."""
-    half = float(ndtri((1 + level) / 2) * np.sqrt(variance))
-    return max(value - half, 0.0), min(value + half, 1.0)
+def logit_interval(value: float, variance: float, *, level: float = 0.95) -> Interval:
+    """Interval of a share or AUROC on the logit scale: always inside (0, 1).
+
+    Parameters
+    ----------
+    value : float
+        In [0, 1].
+    variance : float
+        Of the value, not of its logit.
+    level : float
+        Coverage aimed at.
+
+    Returns
+    -------
+    Interval
+        None with a reason at zero or unknown variance, and at a value of 0 or 1.
+    """
+    reason = _why_no_interval(variance)
+    if reason is None and not 0 < value < 1:
+        reason = f"no logit interval at a value of {value:.0f}"
+    if reason:
+        return Interval(None, None, reason)
+    centre = math.log(value / (1 - value))
+    reach = _quantile(level) * math.sqrt(variance) / (value * (1 - value))
+    low, high = (0.5 * (1 + math.tanh((centre + side * reach) / 2)) for side in (-1, 1))
+    return Interval(low, high)
 
 
 def paired_difference(
-    estimates: Covariance, first: int, second: int, *, level: float = 0.95
+    result: AurocCovariance, first: int, second: int, *, level: float = 0.95
 ) -> Difference:
-    """AUROC of column ``first`` minus that of ``second``, on the same rows.
-
-    Raises
-    ------
-    NotEstimableError
-        When the two rank every patient alike, so that the difference has no variance.
-    """
-    value = float(estimates.auroc[first] - estimates.auroc[second])
-    c = estimates.covariance
-    variance = float(c[first, first] + c[second, second] - 2 * c[first, second])
-    if not variance > 1e-18:
-        raise NotEstimableError("the difference has no variance: both rank all records alike")
-    se = float(np.sqrt(variance))
-    half = float(ndtri((1 + level) / 2)) * se
-    z = value / se
-    return Difference(value, se, value - half, value + half, z, float(2 * ndtr(-abs(z))))
-
-
-class Bootstrap(NamedTuple):
-    """Resampled values of k score columns.
-
-    Attributes
-    ----------
-    values : ndarray, shape (resamples, k)
-        Without the degenerate resamples.
-    n_degenerate : int
-        Resamples in which a class was absent.
-    """
-
-    values: NDArray[np.float64]
-    n_degenerate: int
-
-    def interval(self, column: int, *, level: float = 0.95) -> tuple[float, float]:
-        """Percentile interval of one column.
-
-        Raises
-        ------
-        NotEstimableError
-            When fewer than half of the resamples had both classes.
-        """
-        if len(self.values) <= self.n_degenerate:
-            raise NotEstimableError("most bootstrap resamples lack a class")
-        tail = 50 * (1 - level)
-        low, high = np.percentile(self.values[:, column], [tail, 100 - tail])
-        return float(low), float(high)
-
-
-def patient_bootstrap(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    patients: ArrayLike,
-    *,
-    metric: Metric = auroc,
-    n_resamples: int = 2000,
-    seed: int = 0,
-) -> Bootstrap:
-    """Draw patients with replacement, with all of their rows; the same draws for every column.
+    """Difference of two models' AUROCs on the same rows, with interval and two-sided z-test.
 
     Parameters
     ----------
-    labels : array_like of 0 and 1, shape (n,)
-    scores : array_like, shape (n,) or (n, k)
-    patients : array_like, shape (n,)
-    metric : callable
-        ``(labels, scores) -> float``. AUROC and average precision take a fast path.
-    n_resamples : int
-    seed : int
-        Same seed and patients, same draws.
+    result : AurocCovariance
+        Of `clustered_delong`, or of `delong` for independent rows.
+    first, second : int
+        Columns; the difference is first minus second.
     """
-    y = np.asarray(labels).astype(np.int64)
-    positive, columns = _columns(labels, scores)
-    names, cluster = np.unique(np.asarray(patients), return_inverse=True)
-    rng = np.random.default_rng(seed)
-    share = np.full(len(names), 1 / len(names))
-    values: list[NDArray[np.float64]] = []
-    n_degenerate = 0
-    for start in range(0, n_resamples, _BLOCK):
-        size = min(_BLOCK, n_resamples - start)
-        weights = rng.multinomial(len(names), share, size=size)[:, cluster]
-        m = weights[:, positive].sum(axis=1)
-        good = (m > 0) & (m < weights.sum(axis=1))
-        n_degenerate += int((~good).sum())
-        values.append(_resampled(metric, y, columns, weights[good]))
-    return Bootstrap(np.concatenate(values), n_degenerate)
-
-
-def _resampled(
-    metric: Metric,
-    labels: NDArray[np.int64],
-    columns: NDArray[np.float64],
-    weights: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """Values of a metric under integer row weights, shape (resamples, k)."""
-    found = np.empty((len(weights), columns.shape[1]))
-    for k, scores in enumerate(columns.T):
-        if metric in (auroc, auprc):
-            found[:, k] = _weighted(metric, labels, scores, weights)
-        else:
-            found[:, k] = [metric(np.repeat(labels, w), np.repeat(scores, w)) for w in weights]
-    return found
-
-
-def _weighted(
-    metric: Metric,
-    labels: NDArray[np.int64],
-    scores: NDArray[np.float64],
-    weights: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """AUROC or average precision of every weighting at once, from one sort."""
-    order = np.argsort(-scores, kind="stable")
-    last_of_tie = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    w = weights[:, order]
-    true_positives = np.cumsum(w * labels[order], axis=1)[:, last_of_tie].astype(np.float64)
-    flagged = np.cumsum(w, axis=1)[:, last_of_tie].astype(np.float64)
-    m = true_positives[:, -1]
-    new_positives = np.diff(true_positives, axis=1, prepend=0)
-    if metric is auprc:
-        precision = true_positives / np.maximum(flagged, 1)
-        return np.asarray((new_positives * precision).sum(axis=1) / m)
-    false_positives = flagged - true_positives
-    n = false_positives[:, -1]
-    above = false_positives - np.diff(false_positives, axis=1, prepend=0) / 2
-    return np.asarray(1 - (new_positives * above).sum(axis=1) / (m * n))
+    delta = float(result.auroc[first] - result.auroc[second])
+    covariance = result.covariance
+    spread = float(covariance[first, first] + covariance[second, second])
+    variance = spread - 2 * float(covariance[first, second])
+    # models of equal ranking leave rounding, not exactly zero
+    reason = result.reason or _why_no_interval(variance if variance > 1e-12 * spread else 0.0)
+    if reason:
+        return Difference(delta, None, None, None, None, None, reason)
+    se = math.sqrt(variance)
+    reach = _quantile(level) * se
+    z = delta / se
+    p_value = math.erfc(abs(z) / math.sqrt(2))
+    return Difference(delta, se, delta - reach, delta + reach, z, p_value)

@@ -1,0 +1,319 @@
+"""Models on features: scikit-learn pipelines, and a single finding used as a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from acsbench.dataset import WaveformDataset
+from acsbench.errors import MissingPathError, StepError, StoreError, TableError, did_you_mean
+from acsbench.models.base import CONFIG_NAME
+from acsbench.predictions import ScoresAre
+from acsbench.provenance import StepConfig, atomic_path, atomic_text, parse_config
+from acsbench.signal.beats import MEASURE_NAMES, measure_ecg
+
+__all__ = ["BoostingModel", "FlagModel", "LogisticModel"]
+
+CLASSICAL_FLAGS = ("has_st_eleva", "has_depress", "has_twave_inver", "has_twave_abnormal")
+MEASURED, TABULAR = "measured", "tabular"
+_ESTIMATORS_NAME = "estimators.joblib"
+
+
+class LogisticConfig(StepConfig):
+    """Parameters of `LogisticModel`.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Cohort columns, or the words ``measured`` (numbers measured on the ECG) and ``tabular``
+        (every feature column of the cohort).
+    penalty_strength : float
+        Of the squared coefficients of standardised features; 0 for none.
+    recipe : str or None
+        Needed for ``measured``.
+    seed : int
+    """
+
+    features: tuple[str, ...] = CLASSICAL_FLAGS
+    penalty_strength: float = Field(default=0.0, ge=0)
+    recipe: str | None = None
+    seed: int = Field(default=0, ge=0)
+
+
+class BoostingConfig(StepConfig):
+    """Parameters of `BoostingModel`; ``features`` and ``recipe`` as for `LogisticConfig`.
+
+    Attributes
+    ----------
+    max_iter : int
+        Most trees; the number used is the best on val.
+    learning_rate : float
+    max_leaf_nodes, min_samples_leaf : int
+    seed : int
+    """
+
+    features: tuple[str, ...] = (MEASURED, TABULAR)
+    recipe: str | None = "recorded_12"
+    max_iter: int = Field(default=200, ge=1)
+    learning_rate: float = Field(default=0.05, gt=0)
+    max_leaf_nodes: int = Field(default=8, ge=2)
+    min_samples_leaf: int = Field(default=20, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+def feature_matrix(data: WaveformDataset, features: tuple[str, ...]) -> NDArray[np.float64]:
+    """Columns named by ``features``, shape (n, columns), NaN where missing.
+
+    Raises
+    ------
+    TableError
+        For a column the cohort does not have.
+    StoreError
+        When ``measured`` is asked for without a store in millivolts.
+    """
+    blocks = []
+    table = data.feature_frame
+    for name in features:
+        if name == MEASURED:
+            blocks.append(_measured(data))
+        elif name == TABULAR:
+            blocks.append(table.to_numpy().astype(np.float64))
+        elif name in table.columns:
+            blocks.append(table[name].to_numpy().astype(np.float64)[:, None])
+        else:
+            known = [*table.columns, MEASURED, TABULAR]
+            raise TableError(
+                f"The cohort has no feature '{name}'.{did_you_mean(name, known)} "
+                f"Known: {', '.join(known)}."
+            )
+    return np.hstack(blocks) if blocks else np.zeros((len(data), 0))
+
+
+def _measured(data: WaveformDataset) -> NDArray[np.float64]:
+    store = data.store
+    if store is None:
+        raise StoreError("Measured features need a waveform store; load_dataset was given none.")
+    if store.units != "mV":
+        raise StoreError(f"Measured features are in millivolts; the store is in '{store.units}'.")
+    rows = np.empty((len(data), len(MEASURE_NAMES)))
+    for index in range(len(data)):
+        item = data[index]
+        found = measure_ecg(
+            item.waveform,
+            item.mask,
+            lead_names=store.lead_names,
+            sampling_rate=store.sampling_rate,
+        )
+        rows[index] = [found[name] for name in MEASURE_NAMES]
+    return rows
+
+
+def _labels_of(data: WaveformDataset, task: int) -> NDArray[np.float32]:
+    labels = data.labels
+    return labels if labels.ndim == 1 else labels[:, task]
+
+
+class _FeatureModel:
+    """One scikit-learn estimator per task on a feature matrix."""
+
+    name: str
+    config: LogisticConfig | BoostingConfig
+
+    def __init__(self) -> None:
+        self.recipe: str | None = self.config.recipe
+        self.estimators: list[Any] = []
+        if MEASURED in self.config.features and self.recipe is None:
+            raise TableError(
+                f"Model '{self.name}': 'measured' features need waveforms; set recipe = 'recorded_12'."
+            )
+
+    def fit(self, train: WaveformDataset, val: WaveformDataset) -> Self:
+        """Fit one estimator per task; records with a missing label are left out."""
+        x = {
+            split: feature_matrix(data, self.config.features) for split, data in _named(train, val)
+        }
+        self.estimators = []
+        for task in range(len(train.tasks)):
+            known = {split: np.isfinite(_labels_of(d, task)) for split, d in _named(train, val)}
+            pairs = [
+                (x[split][known[split]], _labels_of(data, task)[known[split]].astype(int))
+                for split, data in _named(train, val)
+            ]
+            self.estimators.append(self._fit_one(*pairs[0], *pairs[1]))
+        return self
+
+    def _fit_one(
+        self,
+        x: NDArray[np.float64],
+        y: NDArray[np.int64],
+        x_val: NDArray[np.float64],
+        y_val: NDArray[np.int64],
+    ) -> Any:
+        raise NotImplementedError
+
+    def predict_proba(self, data: WaveformDataset) -> NDArray[np.float64]:
+        """Probabilities, (n, 2) for one task and (n, k) for several."""
+        if not self.estimators:
+            raise StepError(f"Model '{self.name}' is not fitted yet; call fit or load first.")
+        x = feature_matrix(data, self.config.features)
+        scores = [one.predict_proba(x) for one in self.estimators]
+        if len(scores) == 1:
+            return np.asarray(scores[0], dtype=np.float64)
+        return np.stack([one[:, 1] for one in scores], axis=1)
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json`` and the estimators.
+
+        Notes
+        -----
+        scikit-learn's estimators are stored as a pickle: load only files you made yourself.
+        """
+        with atomic_path(folder / _ESTIMATORS_NAME) as temporary:
+            joblib.dump(self.estimators, temporary)
+        body = {"model": self.name, "parameters": self.config.model_dump(mode="json")}
+        atomic_text(folder / CONFIG_NAME, json.dumps(body, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; load only files you made yourself."""
+        path = folder / _ESTIMATORS_NAME
+        if not path.is_file():
+            raise MissingPathError(
+                f"There is no trained model in {folder}: {path.name} is missing."
+            )
+        body = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        model = cls(**body["parameters"])
+        model.estimators = joblib.load(path)
+        return model
+
+
+def _named(
+    train: WaveformDataset, val: WaveformDataset
+) -> tuple[tuple[str, WaveformDataset], tuple[str, WaveformDataset]]:
+    return ("train", train), ("val", val)
+
+
+class LogisticModel(_FeatureModel):
+    """Logistic regression; by default unpenalised, on the four classical findings.
+
+    Medians fill in missing values and features are standardised, both fitted on train.
+
+    Parameters
+    ----------
+    **parameters
+        See `LogisticConfig`.
+    """
+
+    name = "logistic"
+
+    def __init__(self, **parameters: Any) -> None:
+        self.config = parse_config(LogisticConfig, parameters, where="Model 'logistic'")
+        super().__init__()
+
+    def _fit_one(
+        self,
+        x: NDArray[np.float64],
+        y: NDArray[np.int64],
+        x_val: NDArray[np.float64],  # noqa: ARG002  nothing is chosen on val
+        y_val: NDArray[np.int64],  # noqa: ARG002
+    ) -> Pipeline:
+        strength = self.config.penalty_strength  # type: ignore[union-attr]  # our own config
+        regression = LogisticRegression(C=1 / strength if strength else np.inf, max_iter=1000)
+        imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+        return make_pipeline(imputer, StandardScaler(), regression).fit(x, y)
+
+
+class BoostingModel(_FeatureModel):
+    """Gradient boosting on measured ECG features and the cohort's columns.
+
+    The number of trees is the one with the best AUROC on val.
+
+    Parameters
+    ----------
+    **parameters
+        See `BoostingConfig`.
+    """
+
+    name = "boosting"
+
+    def __init__(self, **parameters: Any) -> None:
+        self.config = parse_config(BoostingConfig, parameters, where="Model 'boosting'")
+        super().__init__()
+
+    def _fit_one(
+        self,
+        x: NDArray[np.float64],
+        y: NDArray[np.int64],
+        x_val: NDArray[np.float64],
+        y_val: NDArray[np.int64],
+    ) -> HistGradientBoostingClassifier:
+        whole = self._estimator(self.config.max_iter).fit(x, y)  # type: ignore[union-attr]  # our own config
+        on_val = [roc_auc_score(y_val, s[:, 1]) for s in whole.staged_predict_proba(x_val)]
+        return self._estimator(int(np.argmax(on_val)) + 1).fit(x, y)
+
+    def _estimator(self, n_trees: int) -> HistGradientBoostingClassifier:
+        config = self.config
+        return HistGradientBoostingClassifier(
+            max_iter=n_trees,
+            learning_rate=config.learning_rate,  # type: ignore[union-attr]  # our own config
+            max_leaf_nodes=config.max_leaf_nodes,  # type: ignore[union-attr]
+            min_samples_leaf=config.min_samples_leaf,  # type: ignore[union-attr]
+            early_stopping=False,
+            random_state=config.seed,
+        )
+
+
+class FlagModel:
+    """A 0/1 finding of the cohort as a model: what a reader of the ECG report already knows.
+
+    Its scores are ranks, not probabilities. A missing finding ranks between 0 and 1.
+
+    Parameters
+    ----------
+    column : str
+        A feature column of the cohort.
+    """
+
+    recipe: str | None = None
+    scores_are: ScoresAre = "rank"
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self.name = f"flag:{column}"
+
+    def fit(self, train: WaveformDataset, val: WaveformDataset) -> Self:
+        """Learn nothing; check that the column is there."""
+        for data in (train, val):
+            feature_matrix(data, (self.column,))
+        return self
+
+    def predict_proba(self, data: WaveformDataset) -> NDArray[np.float64]:
+        """Return the finding, shape (n, 2), the same for every task: (n, k) for several."""
+        found = np.nan_to_num(feature_matrix(data, (self.column,)), nan=0.5)
+        return (
+            np.hstack([1 - found, found])
+            if len(data.tasks) == 1
+            else np.repeat(found, len(data.tasks), axis=1)
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json``."""
+        atomic_text(folder / CONFIG_NAME, json.dumps({"model": self.name}) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        body = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        return cls(str(body["model"]).removeprefix("flag:"))
