@@ -85,7 +85,7 @@ def evaluate(
     judged = [
         gather(
             one,
-            [*models, *_flag_predictions(config.flags, table, one)],
+            [*models, *_flag_predictions(config.flags, table, one, split=split)],
             table,
             split=split,
             only_if_scored=task is None,
@@ -108,11 +108,14 @@ def evaluate(
 
 
 def _flag_predictions(
-    columns: Sequence[str], labels: pl.DataFrame, task: Task | str
+    columns: Sequence[str], labels: pl.DataFrame, task: Task | str, *, split: str
 ) -> list[Predictions]:
     """Classical findings as models: present is 1, absent 0."""
     name = task.name if isinstance(task, Task) else task
     rows = labels.filter(pl.col("task") == name) if "task" in labels.columns else labels
+    if "split" in labels.columns:
+        rows = rows.filter(pl.col("split") == split)
+    rows = rows.filter(pl.col("label").is_not_null())
     flags = []
     for column in columns:
         _require_column(rows, column, "flags")

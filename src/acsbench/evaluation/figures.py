@@ -51,11 +51,13 @@ class Figure(NamedTuple):
 
 
 def auroc_covariance(judged: Judged) -> AurocCovariance:
+    """AUROC of every model and their clustered covariance, in the order of `judged.models`."""
     scores = np.column_stack(list(judged.scores.values()))
     return clustered_delong(judged.labels, scores, judged.patients)
 
 
 def clustered_figures(judged: Judged, config: EvaluateConfig) -> dict[str, Figure]:
+    """AUROC of every model by clustered DeLong, interval on the logit scale."""
     result = auroc_covariance(judged)
     figures = {}
     for index, model in enumerate(judged.models):
@@ -116,6 +118,7 @@ def point_estimate(judged: Judged, model: str, metric: str) -> tuple[float | Non
 def bootstrap_figures(
     judged: Judged, metrics: Sequence[str], config: EvaluateConfig
 ) -> tuple[dict[tuple[str, str], Figure], int]:
+    """Metrics with percentile intervals by (metric, model), and the count of one-class resamples."""
     sampled = resample(judged, metrics, config, judged.patients)
     figures = {}
     for metric in metrics:
@@ -129,6 +132,7 @@ def bootstrap_figures(
 def with_percentiles(
     value: float | None, reason: str | None, resampled: NDArray[np.float64], level: float
 ) -> Figure:
+    """Put a value beside its percentile interval, or its reason beside an empty one."""
     if value is None:
         return Figure(None, "patient_bootstrap", reason=reason)
     interval = percentile_interval(resampled, level=level)
