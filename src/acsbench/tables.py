@@ -156,7 +156,7 @@ QUALITY = Schema(
         Column("longest_flat_s", "number", low=0),
         Column("amplitude_range", "number", low=0),
         Column("duration_s", "number", low=0),
-        Column("reasons", "text", nullable=False),
+        Column("reasons", "text"),
         Column("raw_sha256", "text"),
     ),
 )

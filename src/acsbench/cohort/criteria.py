@@ -33,7 +33,14 @@ def quality_summary(quality: pl.DataFrame, excluded: Sequence[str]) -> pl.DataFr
     excluded : sequence of str
         Reason codes that make an ECG unusable when every lead has one of them.
     """
-    bad_lead = pl.col("reasons").str.split(" ").list.set_intersection(list(excluded)).list.len() > 0
+    bad_lead = (
+        pl.col("reasons")
+        .fill_null("")
+        .str.split(" ")
+        .list.set_intersection(list(excluded))
+        .list.len()
+        > 0
+    )
     return quality.group_by("ecg_id").agg(
         ((pl.col("lead") == UNREADABLE).any() | bad_lead.all()).alias("is_unusable"),
         pl.col("raw_sha256").first(),
@@ -59,7 +66,8 @@ def inclusion_criteria(*, has_encounters: bool, has_quality: bool) -> list[Crite
         ]
     if has_quality:
         hearts = pl.col("patient_id").n_unique().over("raw_sha256")
-        copy = pl.struct("encounter_id", "raw_sha256")
+        # without visits, a patient's copies are copies all the same
+        copy = pl.struct(pl.coalesce("encounter_id", "patient_id"), "raw_sha256")
         known = pl.col("raw_sha256").is_not_null()
         steps += [
             Criterion("ECG unreadable or blank", pl.col("is_unusable")),

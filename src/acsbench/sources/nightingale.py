@@ -34,13 +34,28 @@ SAMPLING_RATE = 500.0
 _LARGEST_MV = 50.0
 """A median range above this is a recording in microvolts."""
 
-FLAGS = tuple(
-    f"has_{name}"
-    for name in (
-        "bbb afib st pacemaker lvh normal normal_ecg normal_sinus depress st_eleva twave "
-        "aberran_bbb jpoint_repol jpoint_eleva twave_inver twave_abnormal nonspecific "
-        "rhythm_disturbance prolonged_qt lead_reversal poor_or_quality"
-    ).split()
+FLAGS = (
+    "has_bbb",
+    "has_afib",
+    "has_st",
+    "has_pacemaker",
+    "has_lvh",
+    "has_normal",
+    "has_normal_ecg",
+    "has_normal_sinus",
+    "has_depress",
+    "has_st_eleva",
+    "has_twave",
+    "has_aberran_bbb",
+    "has_jpoint_repol",
+    "has_jpoint_eleva",
+    "has_twave_inver",
+    "has_twave_abnormal",
+    "has_nonspecific",
+    "has_rhythm_disturbance",
+    "has_prolonged_qt",
+    "has_lead_reversal",
+    "has_poor_or_quality",
 )
 """21 findings read from the text of the ECG report."""
 CLASSICAL = ("has_st_eleva", "has_depress", "has_twave_inver", "has_twave_abnormal")

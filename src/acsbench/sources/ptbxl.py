@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -109,8 +110,8 @@ class PtbxlSource(StepConfig):
         path = self.path / "ptbxl_database.csv"
         if not path.is_file():
             raise MissingPathError(
-                f"There is no PTB-XL in {self.path}: ptbxl_database.csv is missing. Give the folder "
-                "that holds it, scp_statements.csv, records100/ and records500/ (source.path)."
+                f"There is no PTB-XL in {self.path}: ptbxl_database.csv is missing. Give the "
+                "folder that holds it, scp_statements.csv, records100/ and records500/ (source.path)."
             )
         return check(read_table(path), _DATABASE, where=path)
 
@@ -157,7 +158,10 @@ def _superclasses(codes: str, classes: Mapping[str, str], ecg_id: int) -> set[st
 
 def _read(ecg_id: str, path: Path) -> Recording:
     try:
-        import wfdb  # noqa: PLC0415  an extra
+        with warnings.catch_warnings():
+            # wfdb 4.3 calls pandas with a keyword that pandas is about to retire
+            warnings.simplefilter("ignore")
+            import wfdb  # noqa: PLC0415  an extra
     except ImportError:
         raise MissingDependencyError(
             "Reading PTB-XL needs the library wfdb: pip install 'acsbench[formats]'."
