@@ -1,0 +1,145 @@
+"""One ECG on paper grid: 25 mm/s, 10 mm/mV, the page layout that clinicians read."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from acsbench.errors import InputError
+from acsbench.provenance import atomic_path
+from acsbench.recording import Recording
+from acsbench.signal.leads import PAGE_COLUMNS, STANDARD_12
+
+__all__ = ["draw_ecg", "save_ecg"]
+
+_PAPER, _MINOR, _MAJOR, _TRACE = "#fff8f6", "#f6d5cf", "#eba99f", "#161616"
+_ROW_MV = 2.5
+_PAGE_S = 10.0
+_DRAWN_RATE = 250.0
+"""Hz; a line of a page has no more detail."""
+
+
+def draw_ecg(recording: Recording, *, title: str = "") -> str:
+    """SVG of one ECG: three rows of four leads, then three rhythm strips of 10 s.
+
+    A lead without samples is named and left empty.
+
+    Parameters
+    ----------
+    recording : Recording
+        In millivolts, or in standard deviations (drawn at 1 sd per 10 mm, and said so).
+    title : str
+        Text alternative of the picture.
+    """
+    stream = io.StringIO()
+    with mpl.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "acsbench", "path.simplify": True}
+    ):
+        metadata = {"Date": None, "Creator": None, "Title": title or "ECG on paper grid"}
+        _figure(recording).savefig(stream, format="svg", metadata=metadata)
+    text = stream.getvalue()
+    return text[text.index("<svg") :]
+
+
+def save_ecg(recording: Recording, *, path: Path) -> Path:
+    """Write the ECG as PNG or SVG, by the file's suffix.
+
+    Raises
+    ------
+    InputError
+        For another suffix.
+    """
+    if path.suffix not in (".png", ".svg"):
+        raise InputError(f"{path.name}: an ECG is drawn as .png or .svg.")
+    with atomic_path(path) as temporary:
+        if path.suffix == ".svg":
+            temporary.write_text(draw_ecg(recording), encoding="utf-8")
+        else:
+            figure = _figure(recording)
+            FigureCanvasAgg(figure)
+            figure.savefig(temporary, format="png", dpi=130)
+    return path
+
+
+def _figure(recording: Recording) -> Figure:
+    rows = _rows(recording)
+    height_mv = _ROW_MV * len(rows)
+    # 25 mm/s and 10 mm/mV, at 60 % of their size so that a page fits a screen
+    figure = Figure(figsize=(0.6 * 25.8 * _PAGE_S / 25.4, 0.6 * 10 * height_mv / 25.4))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_xlim(-0.3, _PAGE_S + 0.05)
+    axes.set_ylim(-height_mv + 0.5 * _ROW_MV, 0.5 * _ROW_MV)
+    axes.set_facecolor(_PAPER)
+    figure.set_facecolor(_PAPER)
+    _grid(axes, height_mv)
+    for number, traces in enumerate(rows):
+        _draw_row(axes, traces, -number * _ROW_MV, recording.units)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return figure
+
+
+def _grid(axes: Any, height_mv: float) -> None:
+    bottom, top = -height_mv + 0.5 * _ROW_MV, 0.5 * _ROW_MV
+    for step_s, step_mv, colour, width in ((0.04, 0.1, _MINOR, 0.3), (0.2, 0.5, _MAJOR, 0.5)):
+        axes.vlines(np.arange(-0.4, _PAGE_S + 0.2, step_s), bottom, top, colour, linewidth=width)
+        levels = np.arange(np.floor(bottom / step_mv) * step_mv, top + step_mv, step_mv)
+        axes.hlines(levels, -0.4, _PAGE_S + 0.2, colour, linewidth=width)
+
+
+Trace = tuple[str, float, NDArray[np.float64], NDArray[np.float64]]
+
+
+def _rows(recording: Recording) -> list[list[Trace]]:
+    """Traces of each drawn line: name, start in seconds, times, values."""
+    quarter = _PAGE_S / len(PAGE_COLUMNS)
+    lines: list[list[Trace]] = []
+    for row in range(3):
+        names = [(column, leads[row]) for column, leads in enumerate(PAGE_COLUMNS)]
+        lines.append([_trace(recording, name, c * quarter, quarter) for c, name in names])
+    rhythm = [name for name in recording.lead_names if name.startswith("long_")]
+    for name in rhythm or [n for n in ("II",) if n in recording.lead_names]:
+        lines.append([_trace(recording, name, 0.0, _PAGE_S)])
+    return lines
+
+
+def _trace(recording: Recording, name: str, start_s: float, length_s: float) -> Trace:
+    shown = name.removeprefix("long_")
+    if name not in recording.lead_names:
+        return shown, start_s, np.zeros(0), np.zeros(0)
+    samples = recording.lead(name)
+    times = np.arange(samples.size) / recording.sampling_rate
+    inside = (times >= start_s) & (times < start_s + length_s)
+    if name in STANDARD_12 and np.isfinite(samples[~inside]).mean() < 0.5:
+        # a printed lead: its own support, wherever the page put the border
+        inside = np.isfinite(samples) & (times < _PAGE_S)
+    step = max(round(recording.sampling_rate / _DRAWN_RATE), 1)
+    values = samples[inside][::step]
+    finite = values[np.isfinite(values)]
+    level = float(np.median(finite)) if finite.size else 0.0
+    return shown, start_s, times[inside][::step], values - level
+
+
+def _draw_row(axes: Any, traces: list[Trace], level: float, units: str) -> None:
+    height = 1.0
+    pulse_x = [-0.28, -0.24, -0.24, -0.08, -0.08, -0.04]
+    axes.plot(pulse_x, [level + y * height for y in (0, 0, 1, 1, 0, 0)], _TRACE, linewidth=0.7)
+    if units != "mV":
+        axes.text(-0.28, level - 0.4, f"1 {units}", fontsize=5, color=_TRACE)
+    for name, start_s, times, values in traces:
+        axes.plot(times, values + level, _TRACE, linewidth=0.6)
+        missing = "" if np.isfinite(values).any() else " (not recorded)"
+        axes.text(
+            start_s + 0.06, level + 0.95, name + missing, fontsize=7, color=_TRACE, weight="bold"
+        )
+        if start_s:
+            axes.vlines(start_s, level - 0.2, level + 0.2, _TRACE, linewidth=0.9)

@@ -1,0 +1,175 @@
+"""One self-contained HTML page: no network, no script needed, the same bytes for the same input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import jinja2
+import polars as pl
+from markupsafe import Markup
+from pydantic import Field
+
+from acsbench.provenance import StepConfig, atomic_text
+from acsbench.recording import Recording
+from acsbench.report.ecg_paper import draw_ecg
+from acsbench.report.figures import flow_figure, forest_figure, roc_figure
+from acsbench.report.tables import (
+    Table,
+    difference_table,
+    model_title,
+    subgroup_table,
+    table_one,
+    verdict_table,
+)
+from acsbench.results import Results, format_estimate
+from acsbench.tables import Cohort
+from acsbench.tasks import TASKS
+
+__all__ = ["ReportConfig", "write_report"]
+
+
+class ReportConfig(StepConfig):
+    """What the report shows.
+
+    Attributes
+    ----------
+    title : str or None
+        By default the run's name.
+    n_examples : int
+        ECGs drawn on paper grid, at most 4.
+    with_ids : bool
+        Show ids of ECGs; without it the page holds neither ids nor dates.
+    """
+
+    title: str | None = None
+    n_examples: int = Field(default=4, ge=0, le=4)
+    with_ids: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TaskPart:
+    name: str
+    sentence: str
+    verdict: Table
+    forest: Markup
+    roc: Markup
+    differences: Table
+    subgroups: Table
+
+
+def write_report(
+    results: Results,
+    folder: Path,
+    *,
+    title: str,
+    cohort: Cohort | None = None,
+    examples: Sequence[tuple[str, Recording]] = (),
+    facts: Mapping[str, str] | None = None,
+    with_ids: bool = False,
+    min_count: int = 0,
+) -> Path:
+    """Write ``report.html``.
+
+    Parameters
+    ----------
+    results : Results
+    folder : Path
+    title : str
+    cohort : Cohort, optional
+        Gives the flow diagram and Table 1.
+    examples : sequence of (caption, Recording)
+        ECGs to draw.
+    facts : mapping of str to str, optional
+        Seed, split, source: what a reader has to know.
+    with_ids : bool
+        Print the ids of the examples.
+    min_count : int
+        Counts from 1 to this number are printed as "<= min_count".
+
+    Returns
+    -------
+    Path
+        Of the page.
+    """
+    overall = results.overall
+    names = overall.filter(pl.col("method") == "clustered_delong_logit")["task"]
+    drawn = [
+        (
+            f"{caption} ({recording.ecg_id})" if with_ids else caption,
+            Markup(draw_ecg(recording, title=caption)),  # noqa: S704  our own SVG
+        )
+        for caption, recording in examples
+    ]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("acsbench.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    page = environment.get_template("page.html.j2").render(
+        title=title,
+        remarks=results.remarks,
+        tasks=[_task_part(results, name, min_count) for name in names.unique(maintain_order=True)],
+        flow=None if cohort is None else Markup(flow_figure(cohort.flow, min_count=min_count)),  # noqa: S704  our own SVG
+        table_one=None if cohort is None else table_one(cohort),
+        examples=drawn,
+        facts={**(facts or {}), "acsbench": _version()},
+        has_flags=names.len() > 0 and overall["model"].str.starts_with("flag:").any(),
+    )
+    path = folder / "report.html"
+    atomic_text(path, page)
+    return path
+
+
+def _version() -> str:
+    try:
+        return version("acsbench")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _task_part(results: Results, task: str, min_count: int) -> _TaskPart:
+    overall = results.overall
+    return _TaskPart(
+        name=task,
+        sentence=_sentence(overall.filter(pl.col("task") == task), task),
+        verdict=verdict_table(results, task=task, min_count=min_count),
+        forest=Markup(forest_figure(overall, task=task)),  # noqa: S704  our own SVG
+        roc=Markup(roc_figure(results.curves.frame, overall, task=task)),  # noqa: S704
+        differences=difference_table(results, task=task),
+        subgroups=subgroup_table(results, task=task, min_count=min_count),
+    )
+
+
+def _sentence(rows: pl.DataFrame, task: str) -> str:
+    """Say the result in words."""
+    headline = rows.filter(
+        (pl.col("method") == "clustered_delong_logit") & pl.col("value").is_not_null()
+    ).sort("value", "model", descending=[True, False])
+    models = headline.filter(~pl.col("model").str.starts_with("flag:"))
+    if models.is_empty():
+        return "No model has an estimate on this task."
+    best = models.row(0, named=True)
+    what = "the outcome"
+    if task in TASKS and TASKS[task].horizon_days is None:
+        what = "this reading of the ECG (a reading by cardiologists, not an outcome)"
+    elif task in TASKS:
+        what = f"the outcome within {TASKS[task].horizon_days} days"
+    estimate = format_estimate(best["value"], best["low"], best["high"])
+    count = f"Of {len(models)} models" if len(models) > 1 else "One model was judged:"
+    text = (
+        f"{count}{',' if len(models) > 1 else ''} {best['model']} separates patients with and "
+        f"without {what} best, AUROC {estimate}, where 0.5 is chance and 1 is perfect."
+    )
+    flags = headline.filter(pl.col("model").str.starts_with("flag:"))
+    if not flags.is_empty():
+        flag = flags.row(0, named=True)
+        value = format_estimate(flag["value"], flag["low"], flag["high"])
+        text += f" The best classical finding, {model_title(flag['model'])}, has {value}."
+    if best["low"] is not None and best["low"] <= 0.5:
+        text += " Its interval includes chance: nothing is shown."
+    return text
