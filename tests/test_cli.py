@@ -10,9 +10,7 @@ import pytest
 from acsbench import registry
 from acsbench.cli import main
 
-COMMANDS = (
-    "demo run cohort process train predict evaluate report show list doctor".split()
-)
+COMMANDS = "demo run cohort process train predict evaluate report show list doctor".split()
 
 
 def run(*arguments: str) -> int:
@@ -22,9 +20,7 @@ def run(*arguments: str) -> int:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0
     shown = capsys.readouterr().out
     assert "--debug" in shown
@@ -38,9 +34,7 @@ def test_help_imports_nothing_heavy() -> None:
         "except SystemExit: pass\n"
         "print([m for m in ('numpy', 'polars', 'pydantic', 'torch') if m in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
 
 

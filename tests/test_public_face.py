@@ -19,9 +19,7 @@ def test_importing_acsbench_loads_no_stage_and_no_heavy_library() -> None:
         "import sys, acsbench; "
         "print([m for m in ('torch', 'polars', 'pydantic', 'matplotlib') if m in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

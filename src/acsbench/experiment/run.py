@@ -140,8 +140,8 @@ def _train_all(
     trained = []
     for step in config.models:
         log.info("training %s on task %s", step.name, ", ".join(step.tasks))
-        recipe = recipes[step.name]
-        store = stores[recipe] if recipe is not None else None
+        wanted = recipes[step.name]
+        store = stores[wanted] if wanted is not None else None
         model = train_step(
             step,
             cohort,

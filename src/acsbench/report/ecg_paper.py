@@ -107,9 +107,8 @@ def _rows(recording: Recording) -> list[list[Trace]]:
         names = [(column, leads[row]) for column, leads in enumerate(PAGE_COLUMNS)]
         lines.append([_trace(recording, name, c * quarter, quarter) for c, name in names])
     rhythm = [name for name in recording.lead_names if name.startswith("long_")]
-    for name in rhythm or [n for n in ("II",) if n in recording.lead_names]:
-        lines.append([_trace(recording, name, 0.0, _PAGE_S)])
-    return lines
+    strips = rhythm or [name for name in ("II",) if name in recording.lead_names]
+    return lines + [[_trace(recording, name, 0.0, _PAGE_S)] for name in strips]
 
 
 def _trace(recording: Recording, name: str, start_s: float, length_s: float) -> Trace:
@@ -119,7 +118,8 @@ def _trace(recording: Recording, name: str, start_s: float, length_s: float) -> 
     samples = recording.lead(name)
     times = np.arange(samples.size) / recording.sampling_rate
     inside = (times >= start_s) & (times < start_s + length_s)
-    if name in STANDARD_12 and np.isfinite(samples[~inside]).mean() < 0.5:
+    elsewhere = np.isfinite(samples[~inside])
+    if name in STANDARD_12 and elsewhere.size and elsewhere.mean() < 0.5:
         # a printed lead: its own support, wherever the page put the border
         inside = np.isfinite(samples) & (times < _PAGE_S)
     step = max(round(recording.sampling_rate / _DRAWN_RATE), 1)

@@ -178,12 +178,18 @@ def _box(
     counts = (("visits", "n_encounters"), ("patients", "n_patients"), ("ECGs", "n_records"))
     text = ", ".join(f"{small(row[key], min_count)} {word}" for word, key in counts)
     style = ' stroke-dasharray="4 3"' if dashed else ""
-    return (
+    frame = (
         f'<rect x="{x}" y="{y}" width="{_BOX_WIDTH}" height="{_BOX_HEIGHT}" rx="6" fill="none" '
-        f'stroke="currentColor"{style}/>',
-        f'<text x="{x + 12}" y="{y + 21}" font-size="14" font-weight="600" fill="currentColor">'
-        f"{escape(name)}</text>",
-        f'<text x="{x + 12}" y="{y + 41}" font-size="13" fill="currentColor">{escape(text)}</text>',
+        f'stroke="currentColor"{style}/>'
+    )
+    return frame, _text(x + 12, y + 21, name, bold=True), _text(x + 12, y + 41, text)
+
+
+def _text(x: float, y: float, words: str, *, bold: bool = False) -> str:
+    weight = ' font-weight="600"' if bold else ""
+    return (
+        f'<text x="{x}" y="{y}" font-size="{14 if bold else 13}"{weight} fill="currentColor">'
+        f"{escape(words)}</text>"
     )
 
 

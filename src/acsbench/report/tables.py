@@ -173,9 +173,9 @@ def table_one(cohort: Cohort) -> Table:
     if included["is_tested"].any():
         groups += [(n, included.filter(f"is_{n.lower()}")) for n in ("Tested", "Untested")]
     groups += [
-        (split, rows)
+        (split, members)
         for split in ("train", "val", "test", "holdout")
-        if not (rows := included.filter(pl.col("split") == split)).is_empty()
+        if not (members := included.filter(pl.col("split") == split)).is_empty()
     ]
     least = cohort.min_count
     rows = [
@@ -203,8 +203,8 @@ def table_one(cohort: Cohort) -> Table:
 
 
 def _mean_sd(values: pl.Series) -> str:
-    known = values.drop_nulls()
-    return f"{known.mean():.1f} ({known.std() or 0:.1f})" if len(known) else ""
+    known = values.drop_nulls().to_numpy()
+    return f"{known.mean():.1f} ({known.std():.1f})" if known.size else ""
 
 
 def _percent(flags: pl.Series, min_count: int) -> str:
