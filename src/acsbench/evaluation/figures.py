@@ -118,7 +118,7 @@ def point_estimate(judged: Judged, model: str, metric: str) -> tuple[float | Non
 def bootstrap_figures(
     judged: Judged, metrics: Sequence[str], config: EvaluateConfig
 ) -> tuple[dict[tuple[str, str], Figure], int]:
-    """Metrics with percentile intervals by (metric, model), and the count of one-class resamples."""
+    """Metrics with intervals by (metric, model), and the count of one-class resamples."""
     sampled = resample(judged, metrics, config, judged.patients)
     figures = {}
     for metric in metrics:

@@ -192,7 +192,7 @@ def gather(
         version=task.version if isinstance(task, Task) else None,
         unit="record",
         split=split,
-        rows=rows.with_columns(n_records=pl.lit(1)),
+        rows=rows.with_columns(n_records=pl.lit(1, dtype=pl.Int64)),
         scores={p.model: _aligned(p.frame, rows, name) for p in scored},
         probabilities={p.model: _aligned(_in_0_1(p), rows, name) for p in scored},
         remarks=remarks,
@@ -277,7 +277,9 @@ def _by_encounter(judged: Judged, task: Task, predictions: Sequence[Predictions]
     ordering = ["ecg_order"] if "ecg_order" in judged.rows.columns else []
     order = judged.rows.with_row_index("row").sort(["encounter_id", *ordering, "ecg_id"])
     visits = order.group_by("encounter_id", maintain_order=True).agg(
-        pl.exclude("row", "n_records").first(), pl.len().alias("n_records"), pl.col("row")
+        pl.exclude("row", "n_records").first(),
+        pl.len().cast(pl.Int64).alias("n_records"),
+        pl.col("row"),
     )
     members = [np.asarray(rows) for rows in visits["row"].to_list()]
     kinds = {p.model: p.scores_are for p in predictions}
