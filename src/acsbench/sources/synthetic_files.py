@@ -20,7 +20,7 @@ __all__ = [
     "truth_table",
 ]
 
-_FIRST_DAY = dt.datetime(2110, 1, 1)  # noqa: DTZ001  a shifted date has no time zone
+_FIRST_DAY = dt.datetime(2110, 1, 1)
 _INCOME = ("under_25k", "25k_to_50k", "50k_to_75k", "75k_to_100k", "100k_to_200k", "above_200k")
 
 

@@ -1,8 +1,8 @@
 """Patients, visits, outcomes and ECG reports of the generated hospital, as columns of numbers.
 
-A lesion is drawn for a visit once it is known whether the visit was tested, from nothing else: given
-tested or untested it is independent of age, sex, rate and all that shapes an ECG, so with an effect
-of zero the waveforms carry no information on outcomes.
+A lesion is drawn for a visit once it is known whether the visit was tested, from nothing else:
+given tested or untested it is independent of age, sex, rate and all that shapes an ECG, so with an
+effect of zero the waveforms carry no information on outcomes.
 """
 
 from __future__ import annotations
