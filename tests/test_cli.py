@@ -10,7 +10,10 @@ import pytest
 from acsbench import registry
 from acsbench.cli import main
 
-COMMANDS = "demo run cohort process train predict evaluate report show list doctor".split()
+COMMANDS = (
+    *("demo", "run", "cohort", "process", "train", "predict"),
+    *("evaluate", "report", "show", "list", "doctor"),
+)
 
 
 def run(*arguments: str) -> int:

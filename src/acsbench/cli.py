@@ -168,7 +168,8 @@ def _run(
         "remarks": list(done.results.remarks),
     }
     remarks = "".join(f"Note: {remark}\n" for remark in done.results.remarks)
-    text = f"{done.results}\n\n{remarks}Patients shared between splits: {shared}\nReport: {done.report}"
+    closing = f"Patients shared between splits: {shared}\nReport: {done.report}"
+    text = f"{done.results}\n\n{remarks}{closing}"
     return _emit(result, text, as_json=as_json)
 
 

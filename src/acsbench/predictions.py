@@ -158,7 +158,8 @@ class Predictions:
         if missing:
             findings.append(
                 f"Predictions of '{self.model}' lack {len(missing):,} of {len(ecg_ids):,} records "
-                f"of task '{task}' (first: {first_few(missing, n=3)}). Every record needs one score."
+                f"of task '{task}' (first: {first_few(missing, n=3)}). Every record needs "
+                "one score."
             )
         if unknown:
             findings.append(

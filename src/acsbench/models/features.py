@@ -136,7 +136,8 @@ class _FeatureModel:
         self.estimators: list[Any] = []
         if MEASURED in self.config.features and self.recipe is None:
             raise TableError(
-                f"Model '{self.name}': 'measured' features need waveforms; set recipe = 'recorded_12'."
+                f"Model '{self.name}': 'measured' features need waveforms; "
+                "set recipe = 'recorded_12'."
             )
 
     def fit(self, train: WaveformDataset, val: WaveformDataset) -> Self:

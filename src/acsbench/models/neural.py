@@ -205,7 +205,8 @@ class NeuralClassifier:
         for key in ("recipe", "lead_names", "sampling_rate", "units", "n_samples"):
             if theirs[key] != ours[key]:
                 raise StoreError(
-                    f"{what} was trained with {key} = {theirs[key]}; the store here has {ours[key]}."
+                    f"{what} was trained with {key} = {theirs[key]}; here the store has "
+                    f"{ours[key]}."
                 )
 
     def predict_proba(self, data: WaveformDataset) -> NDArray[np.float64]:

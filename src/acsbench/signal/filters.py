@@ -7,6 +7,7 @@ diagnostic ECG may be up to 0.67 Hz, the high corner is 150 Hz.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -59,7 +60,7 @@ def fill_short_gaps(samples: NDArray[np.float64], *, longest: int) -> NDArray[np
     """
     filled = samples.copy()
     runs = list(finite_runs(samples))
-    for before, after in zip(runs, runs[1:], strict=False):
+    for before, after in itertools.pairwise(runs):
         gap = slice(before.stop, after.start)
         if gap.stop - gap.start <= longest:
             ends = (samples[gap.start - 1], samples[gap.stop])

@@ -111,7 +111,8 @@ class PtbxlSource(StepConfig):
         if not path.is_file():
             raise MissingPathError(
                 f"There is no PTB-XL in {self.path}: ptbxl_database.csv is missing. Give the "
-                "folder that holds it, scp_statements.csv, records100/ and records500/ (source.path)."
+                "folder that holds it, scp_statements.csv, records100/ and records500/ "
+                "(source.path)."
             )
         return check(read_table(path), _DATABASE, where=path)
 

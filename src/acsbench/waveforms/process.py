@@ -177,6 +177,6 @@ def _refuse_too_many_failures(store: WaveformStore, max_failed_share: float) -> 
         counts = dict(Counter(failed.values()).most_common())
         raise StepError(
             f"{len(failed):,} of {len(store):,} ECGs have no waveform: {counts} (first: "
-            f"{first_few(sorted(failed), n=3)}; all in {store.folder / 'failures.csv'}). The limit is "
-            f"a share of {max_failed_share:g}: mend the source, or raise max_failed_share."
+            f"{first_few(sorted(failed), n=3)}; all in {store.folder / 'failures.csv'}). The "
+            f"limit is a share of {max_failed_share:g}: mend the source, or raise max_failed_share."
         )

@@ -61,6 +61,7 @@ class NamedRecipe:
         return {"name": self.name, "version": self.version, "parameters": dict(self.parameters)}
 
     def __call__(self, recording: Recording) -> Waveform:
+        """Run the recipe on one recording."""
         return self._function(recording, **self.parameters)
 
     def __getstate__(self) -> dict[str, Any]:

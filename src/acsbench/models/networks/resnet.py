@@ -95,7 +95,7 @@ class ResNet(nn.Module):
         Standardised numbers that join the logits; 0 for none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  a network's sizes are its arguments
         self,
         depth: Depth,
         *,

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from acsbench.cohort.build import CohortConfig, build_cohort
+from acsbench.errors import ConfigError, InputError, RecordingError, TableError
+from acsbench.evaluation.metrics import auroc
+from acsbench.recording import Recording
+from acsbench.sources.base import open_source
+from acsbench.sources.nightingale import HoldoutSource, NightingaleSource, read_recording
+from acsbench.sources.synthetic import write_hospital
+from acsbench.sources.synthetic_people import draw_people
+from acsbench.tasks import TASKS
+from acsbench.waveforms.quality import check_quality
+
+V1 = Path("ed-bwh-ecg/v1")
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_hospital(tmp_path_factory.mktemp("h") / "a", n_patients=40, seed=3, n_jobs=1)
+
+
+def all_bytes(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_same_seed_same_bytes_whatever_the_number_of_workers(
+    hospital: Path, tmp_path: Path
+) -> None:
+    again = write_hospital(tmp_path / "b", n_patients=40, seed=3, n_jobs=2)
+    assert all_bytes(again) == all_bytes(hospital)
+
+
+def test_a_stopped_hospital_is_finished_with_the_same_bytes(hospital: Path, tmp_path: Path) -> None:
+    import shutil
+
+    half = tmp_path / "half"
+    shutil.copytree(hospital, half)
+    (half / "manifest.json").unlink()
+    lost = sorted((half / V1 / "ecg-waveforms-npz").rglob("*.npz"))[::2]
+    for path in lost:
+        path.unlink()
+    write_hospital(half, n_patients=40, seed=3, n_jobs=1)
+    assert all_bytes(half) == all_bytes(hospital)
+
+
+@pytest.mark.parametrize(
+    ("name", "width"), [("patient.csv", 12), ("ed-encounter.csv", 28), ("ecg-metadata.csv", 39)]
+)
+def test_tables_have_the_published_number_of_columns(hospital: Path, name: str, width: int) -> None:
+    assert pl.read_csv(hospital / V1 / name).width == width
+
+
+def test_a_page_prints_each_lead_in_its_quarter_and_keeps_einthovens_law(hospital: Path) -> None:
+    files = sorted((hospital / V1 / "ecg-waveforms-npz").rglob("*.npz"))
+    pages = [read_recording(path) for path in files[:20]]
+    full = next(p for p in pages if np.isfinite(p.signal).any(axis=1).all())
+    assert full.signal.shape == (15, 5000)
+    support = np.isfinite(full.signal)
+    for row in range(12):
+        assert np.flatnonzero(support[row]).tolist() == list(
+            range(row // 3 * 1250, row // 3 * 1250 + 1250)
+        )
+    assert support[12:].all()
+    one, two, three = (full.lead(name)[:1250] for name in ("I", "II", "III"))
+    residual = two - one - three
+    assert np.std(residual) < 0.005  # the offset of each row apart, only rounding to the grid
+    steps = full.signal[support] / 0.005
+    assert np.abs(steps - np.rint(steps)).max() < 1e-3
+
+
+def test_the_source_reads_back_through_the_reader_of_the_real_data(hospital: Path) -> None:
+    tables = NightingaleSource(path=hospital).tables()
+    assert tables.min_count == 10
+    assert tables.encounters is not None
+    assert tables.ecgs["encounter_id"].null_count() > 0
+    found = list(NightingaleSource(path=hospital).recordings(tables.ecgs["ecg_id"].to_list()[:5]))
+    assert all(isinstance(one, Recording) for one in found)
+
+
+@pytest.mark.parametrize(("effect", "low", "high"), [(None, 0.80, 0.86), (0.0, 0.5, 0.5)])
+def test_the_best_possible_score_has_the_planted_auroc(
+    effect: float | None, low: float, high: float
+) -> None:
+    from acsbench.sources.synthetic_rates import DEFAULT_EFFECT_MV
+
+    size = DEFAULT_EFFECT_MV if effect is None else effect
+    visits = draw_people(20_000, seed=1, rates="demo", effect_mv=size).visits
+    tested = visits.filter(pl.col("tested") & ~pl.col("excluded"))
+    assert low <= auroc(tested["treated"].cast(pl.Int64), tested["true_risk"]) <= high
+
+
+def test_published_rates_follow_the_published_table_one(tmp_path: Path) -> None:
+    source = open_source(
+        "synthetic", path=tmp_path / "h", n_patients=30_000, rates="published", waveforms=False
+    )
+    cohort = build_cohort(source.tables())
+    included = cohort.frame.filter("is_included")
+    tested, untested = included.filter("is_tested"), included.filter("is_untested")
+    assert tested["stent_or_cabg_010_day"].mean() == pytest.approx(0.387, abs=0.03)
+    assert untested["stent_or_cabg_010_day"].sum() == 0
+    assert tested["macetrop_pos_or_death_030"].mean() == pytest.approx(0.540, abs=0.03)
+    assert untested["macetrop_pos_or_death_030"].mean() == pytest.approx(0.0838, abs=0.01)
+    visits = included.unique("encounter_id")
+    assert visits["is_tested"].mean() == pytest.approx(1952 / 51158, abs=0.006)
+    assert untested["age"].mean() == pytest.approx(54.43, abs=1)
+    assert tested["age"].mean() == pytest.approx(63.51, abs=1.5)
+    both = set(tested["patient_id"]) & set(untested["patient_id"])
+    assert both  # some patients stand in both populations
+    for flag, published in (("has_st_eleva", 0.535), ("has_twave_abnormal", 0.471)):
+        labelled = tested.filter(pl.col("stent_or_cabg_010_day").is_not_null())
+        found = auroc(
+            labelled["stent_or_cabg_010_day"].cast(pl.Int64), labelled[flag].cast(pl.Int64)
+        )
+        assert found == pytest.approx(published, abs=0.03)
+
+
+def test_the_demo_holds_enough_positives_in_test(tmp_path: Path) -> None:
+    source = open_source("synthetic", path=tmp_path / "h", waveforms=False)
+    cohort = build_cohort(source.tables())
+    test = TASKS["acs"].select(cohort, "test")
+    assert test["stent_or_cabg_010_day"].sum() >= 60
+    assert cohort.info["shared_patients"] == 0
+
+
+def test_the_paper_scheme_leaks_and_the_patient_scheme_does_not(tmp_path: Path) -> None:
+    tables = open_source("synthetic", path=tmp_path / "h", waveforms=False).tables()
+    assert build_cohort(tables).info["shared_patients"] == 0
+    leaky = build_cohort(tables, config=CohortConfig(scheme="paper"))
+    assert leaky.info["shared_patients"] > 0
+
+
+def test_copies_and_blank_pages_are_found_and_leave(hospital: Path) -> None:
+    source = NightingaleSource(path=hospital)
+    big = check_quality(source, n_jobs=1)
+    cohort = build_cohort(source.tables(), quality=big)
+    kept = cohort.frame.filter("is_included")
+    hashes = big.unique("ecg_id").join(kept, on="ecg_id")
+    assert hashes.group_by("raw_sha256", "encounter_id").len()["len"].max() == 1
+
+
+def test_a_holdout_has_ids_and_tasks_and_nothing_else(hospital: Path) -> None:
+    source = HoldoutSource(path=hospital / "holdout")
+    cohort = build_cohort(source.tables())
+    assert cohort.frame["patient_id"].null_count() == len(cohort)
+    assert set(cohort.frame["split"]) == {"holdout"}
+    assert len(TASKS["acs"].select(cohort, "holdout")) > 0
+    with pytest.raises(InputError, match="holdout"):
+        TASKS["acs"].labels(cohort)
+    inside = NightingaleSource(path=hospital).tables().ecgs["ecg_id"]
+    assert not set(inside) & set(cohort.frame["ecg_id"])
+
+
+def test_a_folder_of_something_else_is_never_overwritten(tmp_path: Path, hospital: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="no generated hospital"):
+        write_hospital(tmp_path, n_patients=5)
+    with pytest.raises(InputError, match="seed = 3, asked 4"):
+        write_hospital(hospital, n_patients=40, seed=4)
+
+
+def test_an_unknown_option_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'n_patients'"):
+        open_source("synthetic", n_patient=4)
+
+
+@pytest.fixture
+def broken(hospital: Path, tmp_path: Path) -> Path:
+    import shutil
+
+    shutil.copytree(hospital / V1, tmp_path / "v1", ignore=shutil.ignore_patterns("*.npz"))
+    return tmp_path / "v1"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("ed-encounter.csv", "cath_010_day", "cath_10_day", "Did you mean 'cath_10_day'"),
+        ("ecg-metadata.csv", "ecg_id", "ecgid", "Did you mean 'ecgid'"),
+        ("patient.csv", "\npat", "\npta", "break the pattern"),
+        ("ed-encounter.csv", "\npat", "\npatffffffff,x\npat", "are not in patient.csv"),
+    ],
+)
+def test_a_broken_table_is_one_clear_error(
+    broken: Path, file: str, old: str, new: str, message: str
+) -> None:
+    edit(broken / file, old, new)
+    with pytest.raises(TableError, match=message):
+        NightingaleSource(path=broken).tables()
+
+
+def test_a_doubled_key_and_a_wrong_patient_are_named(broken: Path) -> None:
+    path = broken / "ecg-metadata.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, lines[-1]]))
+    with pytest.raises(TableError, match="stand in more than one row"):
+        NightingaleSource(path=broken).tables()
+    stranger = lines[1].split(",")[0]
+    swapped = [*lines[:-1], ",".join([stranger, *lines[-1].split(",")[1:]])]
+    path.write_text("\n".join(swapped))
+    with pytest.raises(TableError, match=r"another patient than their visit|linked"):
+        NightingaleSource(path=broken).tables()
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros((12, 5000), np.float32), "wrong_shape"),
+        (np.zeros((15, 0), np.float32), "wrong_shape"),
+        (np.tile(np.linspace(-900, 900, 5000), (15, 1)), "wrong_units"),
+        (np.array([["a"] * 5000] * 15), "wrong_type"),
+    ],
+)
+def test_a_broken_waveform_has_a_reason(tmp_path: Path, array: np.ndarray, reason: str) -> None:
+    path = tmp_path / "0011223344.npz"
+    np.savez(path, array)
+    with pytest.raises(RecordingError) as caught:
+        read_recording(path)
+    assert caught.value.reason == reason
+    assert caught.value.ecg_id == "ecg0011223344"
+
+
+def test_truncated_and_empty_files_have_a_reason(hospital: Path, tmp_path: Path) -> None:
+    whole = next((hospital / V1 / "ecg-waveforms-npz").rglob("*.npz")).read_bytes()
+    for size, reason in ((0, "empty"), (100, "truncated"), (len(whole) // 2, "truncated")):
+        path = tmp_path / f"{size:010d}.npz"
+        path.write_bytes(whole[:size])
+        with pytest.raises(RecordingError) as caught:
+            read_recording(path)
+        assert caught.value.reason == reason
+    with pytest.raises(RecordingError, match="missing_file"):
+        read_recording(tmp_path / "none.npz")
