@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import polars as pl
@@ -19,10 +19,10 @@ from acsbench.signal.leads import PAGE_LEADS
 from acsbench.tables import Cohort
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
-HOSTILE = "<script>alert(1)</script> & $\\frac{"
+HOSTILE = "<script>alert(1)</script> & $\\frac{$"
 
 
-def row(model: str, value: float, **more: Any) -> dict[str, Any]:
+def row(model: str, auroc: float, **more: Any) -> dict[str, Any]:
     base = dict.fromkeys(RESULT_COLUMNS, None) | {
         "model": model,
         "task": "acs",
@@ -30,9 +30,9 @@ def row(model: str, value: float, **more: Any) -> dict[str, Any]:
         "split": "test",
         "unit": "record",
         "metric": "auroc",
-        "value": value,
-        "low": value - 0.05,
-        "high": value + 0.04,
+        "value": auroc,
+        "low": auroc - 0.05,
+        "high": auroc + 0.04,
         "n_records": 400,
         "n_positive": 7,
         "n_patients": 200,
@@ -170,9 +170,9 @@ def walk(text: str) -> Walker:
     return walker
 
 
-def svgs(text: str) -> list[ElementTree.Element]:
+def svgs(text: str) -> list[ET.Element]:
     found = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
-    return [ElementTree.fromstring(one) for one in found]
+    return [ET.fromstring(one) for one in found]
 
 
 def test_the_page_is_well_formed_and_no_id_stands_twice(tmp_path: Path) -> None:
@@ -203,6 +203,13 @@ def test_every_picture_has_a_role_and_a_title(tmp_path: Path) -> None:
 
 def test_styles_of_a_picture_do_not_reach_the_page(tmp_path: Path) -> None:
     assert page(tmp_path).count("<style") == 1
+
+
+def test_charts_have_no_paper_of_their_own_and_take_the_ink_of_the_page(tmp_path: Path) -> None:
+    text = page(tmp_path, examples=()).split("<body>")[1].lower()
+    assert "#ffffff" not in text
+    assert "#000000" not in text
+    assert "currentcolor" in text
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
@@ -243,6 +250,8 @@ def test_small_counts_are_hidden_and_cannot_be_computed_back(tmp_path: Path) -> 
     text = page(tmp_path)
     assert "&lt;= 10" in text
     assert "0.018" not in text  # 7 of 400
+    # 1,023 visits less 1,020 would be the 3 who left
+    assert "1,023" not in text
 
 
 def test_the_verdict_is_said_in_words(tmp_path: Path) -> None:

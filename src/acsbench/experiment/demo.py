@@ -24,7 +24,15 @@ def demo_config(
     **source
         Further options of the source ``synthetic``: ``effect_mv``, ``rates``.
     """
-    narrow = {"width": 8, "epochs": 6}
+    # small and quick: little to drown a weak signal in, few records to learn it from
+    narrow = {
+        "width": 8,
+        "hidden": 64,
+        "dropout": 0.1,
+        "learning_rate": 3e-3,
+        "batch_size": 16,
+        "epochs": 8,
+    }
     return ExperimentConfig.model_validate(
         {
             "name": "demo",
@@ -43,7 +51,7 @@ def demo_config(
                     "name": "resnet18-mace",
                     "model": "resnet18",
                     "task": "mace",
-                    "parameters": narrow,
+                    "parameters": {**narrow, "epochs": 4},
                 },
                 {
                     "name": "resnet18",

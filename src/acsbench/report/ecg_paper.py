@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from acsbench.errors import InputError
 from acsbench.provenance import atomic_path
 from acsbench.recording import Recording
+from acsbench.report.svg import drawing, svg_text
 from acsbench.signal.leads import PAGE_COLUMNS, STANDARD_12
 
 __all__ = ["draw_ecg", "save_ecg"]
@@ -38,14 +37,8 @@ def draw_ecg(recording: Recording, *, title: str = "") -> str:
     title : str
         Text alternative of the picture.
     """
-    stream = io.StringIO()
-    with mpl.rc_context(
-        {"svg.fonttype": "none", "svg.hashsalt": "acsbench", "path.simplify": True}
-    ):
-        metadata = {"Date": None, "Creator": None, "Title": title or "ECG on paper grid"}
-        _figure(recording).savefig(stream, format="svg", metadata=metadata)
-    text = stream.getvalue()
-    return text[text.index("<svg") :]
+    with drawing():
+        return svg_text(_figure(recording), title=title or "ECG on paper grid")
 
 
 def save_ecg(recording: Recording, *, path: Path) -> Path:
@@ -62,9 +55,10 @@ def save_ecg(recording: Recording, *, path: Path) -> Path:
         if path.suffix == ".svg":
             temporary.write_text(draw_ecg(recording), encoding="utf-8")
         else:
-            figure = _figure(recording)
-            FigureCanvasAgg(figure)
-            figure.savefig(temporary, format="png", dpi=130)
+            with drawing():
+                figure = _figure(recording)
+                FigureCanvasAgg(figure)
+                figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
     return path
 
 
@@ -91,9 +85,21 @@ def _figure(recording: Recording) -> Figure:
 def _grid(axes: Any, height_mv: float) -> None:
     bottom, top = -height_mv + 0.5 * _ROW_MV, 0.5 * _ROW_MV
     for step_s, step_mv, colour, width in ((0.04, 0.1, _MINOR, 0.3), (0.2, 0.5, _MAJOR, 0.5)):
-        axes.vlines(np.arange(-0.4, _PAGE_S + 0.2, step_s), bottom, top, colour, linewidth=width)
+        times = np.arange(-0.4, _PAGE_S + 0.2, step_s)
         levels = np.arange(np.floor(bottom / step_mv) * step_mv, top + step_mv, step_mv)
-        axes.hlines(levels, -0.4, _PAGE_S + 0.2, colour, linewidth=width)
+        for x, y in (
+            (_broken(times, times), _broken(bottom, top, n=times.size)),
+            (_broken(-0.4, _PAGE_S + 0.2, n=levels.size), _broken(levels, levels)),
+        ):
+            axes.plot(x, y, colour, linewidth=width)
+
+
+def _broken(
+    first: float | NDArray[np.float64], last: float | NDArray[np.float64], *, n: int = 0
+) -> NDArray[np.float64]:
+    """Coordinates of separate lines from first to last as one path: lines end at a NaN."""
+    n = n or np.size(first)
+    return np.column_stack([np.broadcast_to(v, n) for v in (first, last, np.nan)]).ravel()
 
 
 Trace = tuple[str, float, NDArray[np.float64], NDArray[np.float64]]
@@ -139,7 +145,7 @@ def _draw_row(axes: Any, traces: list[Trace], level: float, units: str) -> None:
         axes.plot(times, values + level, _TRACE, linewidth=0.6)
         missing = "" if np.isfinite(values).any() else " (not recorded)"
         axes.text(
-            start_s + 0.06, level + 0.95, name + missing, fontsize=7, color=_TRACE, weight="bold"
+            start_s + 0.06, level + 0.8, name + missing, fontsize=7, color=_TRACE, weight="bold"
         )
         if start_s:
             axes.vlines(start_s, level - 0.2, level + 0.2, _TRACE, linewidth=0.9)

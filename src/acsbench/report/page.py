@@ -71,12 +71,13 @@ def write_report(
     with_ids: bool = False,
     min_count: int = 0,
 ) -> Path:
-    """Write ``report.html``.
+    """Write one page that anybody can open and print.
 
     Parameters
     ----------
     results : Results
     folder : Path
+        For ``report.html``, or the file itself when it ends in ``.html``.
     title : str
     cohort : Cohort, optional
         Gives the flow diagram and Table 1.
@@ -98,7 +99,7 @@ def write_report(
     names = overall.filter(pl.col("method") == "clustered_delong_logit")["task"]
     drawn = [
         (
-            f"{caption} ({recording.ecg_id})" if with_ids else caption,
+            _caption(caption, recording, with_ids=with_ids),
             Markup(draw_ecg(recording, title=caption)),  # noqa: S704  our own SVG
         )
         for caption, recording in examples
@@ -120,9 +121,15 @@ def write_report(
         facts={**(facts or {}), "acsbench": _version()},
         has_flags=names.len() > 0 and overall["model"].str.starts_with("flag:").any(),
     )
-    path = folder / "report.html"
+    path = folder if folder.suffix == ".html" else folder / "report.html"
     atomic_text(path, page)
     return path
+
+
+def _caption(words: str, recording: Recording, *, with_ids: bool) -> str:
+    scale = "10 mm/mV" if recording.units == "mV" else "10 mm per standard deviation"
+    named = f"{words} ({recording.ecg_id})" if with_ids else words
+    return f"{named}. 25 mm/s, {scale}."
 
 
 def _version() -> str:

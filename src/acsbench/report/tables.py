@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from acsbench.results import Results, format_estimate
@@ -80,6 +81,17 @@ def _one(rows: pl.DataFrame, metric: str, method: str) -> str:
     return format_estimate(row["value"], row["low"], row["high"])
 
 
+def _is_small(count: int, total: int, min_count: int) -> bool:
+    """Whether a part of a total, or what is left of it, has to be hidden."""
+    return 0 < count <= min_count or 0 < total - count <= min_count
+
+
+def _prevalence(count: int, total: int, min_count: int) -> str:
+    if not total or _is_small(count, total, min_count):
+        return "not shown" if total else ""
+    return f"{count / total:.3f}"
+
+
 def verdict_table(results: Results, *, task: str, min_count: int = 0) -> Table:
     """Every model of a task, the best AUROC first."""
     overall = results.overall.filter(pl.col("task") == task)
@@ -89,13 +101,13 @@ def verdict_table(results: Results, *, task: str, min_count: int = 0) -> Table:
     for name in order:
         mine = overall.filter(pl.col("model") == name)
         first = mine.row(0, named=True)
-        share = first["n_positive"] / first["n_records"]
+        share = _prevalence(first["n_positive"], first["n_records"], min_count)
         rows.append(
             [
                 model_title(name),
                 _one(mine, "auroc", _CLUSTERED),
                 _one(mine, "auroc", "patient_bootstrap"),
-                f"{_one(mine, 'auprc', 'patient_bootstrap')} [{share:.3f}]",
+                f"{_one(mine, 'auprc', 'patient_bootstrap')} [{share}]",
                 small(first["n_records"], min_count),
                 small(first["n_positive"], min_count),
                 small(first["n_patients"], min_count),
@@ -127,15 +139,21 @@ def difference_table(results: Results, *, task: str) -> Table:
     rows = [
         [
             f"{model_title(row['model'])} minus {model_title(row['compared_with'])}",
-            format_estimate(row["value"], row["low"], row["high"]).replace("(-", "(−")
-            if row["value"] is not None
-            else f"not estimable: {row['reason']}",
+            _signed(row),
             "" if row["p_value"] is None else _p_text(row["p_value"]),
         ]
         for row in frame.iter_rows(named=True)
     ]
     header = ["Difference in AUROC", "Value (95 % interval)", "p"]
     return Table(f"Task {task}: paired differences on the same patients", header, rows)
+
+
+def _signed(row: dict[str, Any]) -> str:
+    if row["value"] is None:
+        return f"not estimable: {row['reason']}"
+    if row["low"] is None:
+        return f"{row['value']:+.3f}"
+    return f"{row['value']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
 
 
 def _p_text(p: float) -> str:
@@ -165,8 +183,8 @@ def subgroup_table(results: Results, *, task: str, min_count: int = 0) -> Table:
 def table_one(cohort: Cohort) -> Table:
     """Who is in the cohort: included records, by population or by split.
 
-    Age, sex and race count each patient once (at the first ECG); outcomes count ECGs. The outcome
-    of patients who were not tested is not observed, and is not written as zero.
+    Age, sex and race count each patient once (age at one of their ECGs); outcomes count ECGs. The
+    outcome of patients who were not tested is not observed, and is not written as zero.
     """
     included = cohort.frame.filter("is_included")
     groups: list[tuple[str, pl.DataFrame]] = [("All", included)]
@@ -185,26 +203,39 @@ def table_one(cohort: Cohort) -> Table:
     ]
     people = [g.unique("patient_id", keep="first", maintain_order=True) for _, g in groups]
     if "age" in included.columns:
-        rows.append(["Age at first ECG, mean (SD)", *(_mean_sd(p["age"]) for p in people)])
+        ages = [p["age"].drop_nulls() for p in people]
+        rows.append(["Age, mean (SD)", *(_mean_sd(a, least) for a in ages)])
+        rows.append(["Age, median (IQR)", *(_median_iqr(a, least) for a in ages)])
         rows.append(["Age missing", *(small(p["age"].null_count(), least) for p in people)])
     for column in ("sex", "race"):
         if column in included.columns:
             rows += _shares(people, included, column, least)
     for outcome in cohort.outcomes:
         title = _OUTCOMES.get(outcome, outcome.replace("_", " ").capitalize())
-        cells = [
-            "not observed"
-            if name == "Untested" and outcome in _UNKNOWN_IN_UNTESTED
-            else _percent(g[outcome].drop_nulls(), least)
-            for name, g in groups
-        ]
+        cells = [_outcome(g, outcome, least) for _, g in groups]
         rows.append([f"{title}, ECGs", *cells])
     return Table("Table 1: the included records", ["", *(n for n, _ in groups)], rows)
 
 
-def _mean_sd(values: pl.Series) -> str:
-    known = values.drop_nulls().to_numpy()
-    return f"{known.mean():.1f} ({known.std():.1f})" if known.size else ""
+def _outcome(group: pl.DataFrame, outcome: str, min_count: int) -> str:
+    """Share of the ECGs with the outcome, where whoever was not tested has none to show."""
+    if outcome in _UNKNOWN_IN_UNTESTED and group["is_untested"].any():
+        return "not observed"
+    return _percent(group[outcome].drop_nulls(), min_count)
+
+
+def _mean_sd(known: pl.Series, min_count: int) -> str:
+    if len(known) < 2 or len(known) <= min_count:
+        return "not shown"
+    values = known.to_numpy()
+    return f"{values.mean():.1f} ({values.std(ddof=1):.1f})"
+
+
+def _median_iqr(known: pl.Series, min_count: int) -> str:
+    if len(known) < 2 or len(known) <= min_count:
+        return "not shown"
+    low, middle, high = np.quantile(known.to_numpy(), (0.25, 0.5, 0.75))
+    return f"{middle:.0f} ({low:.0f}-{high:.0f})"
 
 
 def _percent(flags: pl.Series, min_count: int) -> str:
@@ -213,6 +244,8 @@ def _percent(flags: pl.Series, min_count: int) -> str:
     count = int(flags.sum())
     if 0 < count <= min_count:
         return small(count, min_count)
+    if _is_small(count, len(flags), min_count):
+        return "not shown"
     return f"{count:,} ({100 * count / len(flags):.1f} %)"
 
 

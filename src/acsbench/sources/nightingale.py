@@ -236,12 +236,12 @@ def _check_joins(
             "An ECG belongs to the patient who was there."
         )
     races = patients.select(pl.sum_horizontal(pl.col(_RACES).cast(pl.Int64)).alias("n"))["n"]
-    several = (races > 1).fill_null(value=False)
+    several = (races != 1).fill_null(value=False)
     if several.any():
         ids = patients.filter(several)[_PATIENT_ID].to_list()
         findings.append(
-            f"{len(ids):,} patients of patient.csv have more than one race column set "
-            f"(first: {first_few(ids, n=3)}); exactly one is 1."
+            f"{len(ids):,} patients of patient.csv have not exactly one race column set "
+            f"(first: {first_few(ids, n=3)})."
         )
     if findings:
         raise TableError(

@@ -119,7 +119,11 @@ def encounter_table(people: People, seed: int) -> pl.DataFrame:
     )
     no_flag = pl.Series(visits["flag_missing"])
     no_label = pl.Series(visits["label_missing"])
-    outcomes = ("stent_or_cabg_010_day", "macetrop_pos_or_death_030")
+    # the parts go with the whole, or the label could be put together again
+    outcomes = (
+        *("stent_010_day", "cabg_010_day", "stent_or_cabg_010_day"),
+        *("macetrop_030_pos", "death_030_day", "macetrop_pos_or_death_030"),
+    )
     return frame.with_columns(
         pl.when(~no_flag).then(pl.col("cath_010_day")).alias("cath_010_day"),
         *(pl.when(~no_label).then(pl.col(name)).alias(name) for name in outcomes),

@@ -194,6 +194,7 @@ def _ecgs(
     for name in ("is_blank", "lost_lead", "rate"):
         columns[name] = columns[name][columns["waveform"]]
     columns |= _flags(rng, visits, visit)
+    columns["has_afib"] = columns["has_afib"][columns["waveform"]]
     return pl.DataFrame(columns)
 
 
