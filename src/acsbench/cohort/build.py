@@ -149,8 +149,8 @@ def _derive(frame: pl.DataFrame, tables: Tables, config: CohortConfig) -> pl.Dat
     for limit, name in AGE_BANDS.items():
         band = band.when(pl.col("age") < limit).then(pl.lit(name))
     band = band.when(pl.col("age").is_not_null()).then(pl.lit(OLDEST_BAND))
-    date = "ecg_date" if "ecg_date" in frame.columns else "ecg_id"
-    order = pl.struct(date, "ecg_id").rank("ordinal").over("encounter_id").cast(pl.Int64)
+    in_time = [name for name in ("ecg_date", "ecg_id") if name in frame.columns]
+    order = pl.struct(in_time).rank("ordinal").over("encounter_id").cast(pl.Int64)
     if tables.encounters is None:
         tested, untested = pl.lit(value=False), pl.lit(value=False)
     elif config.test_flag in frame.columns:
