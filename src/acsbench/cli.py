@@ -271,7 +271,7 @@ def train(
     seed: Seed = None,
     debug: Debug = False,
 ) -> None:
-    """Train a model on train, choosing on val; a killed run goes on where it was."""
+    """Train a model on train, choosing on val."""
     from acsbench.experiment.config import ModelStep
     from acsbench.experiment.plan import plan_training
     from acsbench.experiment.steps import train_step

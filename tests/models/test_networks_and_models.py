@@ -149,19 +149,25 @@ def test_a_stopped_training_ends_with_the_same_scores(
     train, val, test = sets(store)
     parameters = {**SMALL, "epochs": 4}
     whole = make_model("resnet18", **parameters, folder=tmp_path / "a").fit(train, val)
-    start = training._Trainee.on_train_epoch_start
+    step = training._Trainee.training_step
 
-    def stop_in_the_third(self: training._Trainee) -> None:
-        if self.current_epoch == 2:
+    def stop_in_the_third(self: training._Trainee, batch: object, batch_idx: int) -> object:
+        if self.current_epoch == 2 and batch_idx == 1:
             raise RuntimeError("killed")
-        start(self)
+        return step(self, batch, batch_idx)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(training._Trainee, "on_train_epoch_start", stop_in_the_third)
+    monkeypatch.setattr(training._Trainee, "training_step", stop_in_the_third)
     with pytest.raises(RuntimeError, match="killed"):
         make_model("resnet18", **parameters, folder=tmp_path / "b").fit(train, val)
-    monkeypatch.setattr(training._Trainee, "on_train_epoch_start", start)
+    monkeypatch.setattr(training._Trainee, "training_step", step)
     resumed = make_model("resnet18", **parameters, folder=tmp_path / "b").fit(train, val)
     np.testing.assert_array_equal(resumed.predict_proba(test), whole.predict_proba(test))
+    # the best epoch may lie before the stop, so the last weights are compared as well
+    last = [
+        torch.load(next((tmp_path / name).rglob("last.ckpt")), weights_only=True)["state_dict"]
+        for name in ("a", "b")
+    ]
+    assert all(torch.equal(last[0][key], last[1][key]) for key in last[0])
 
 
 def test_a_saved_network_scores_as_before(store: WaveformStore, tmp_path: Path) -> None:

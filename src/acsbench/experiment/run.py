@@ -192,7 +192,7 @@ def _judge(
                 whole = predict(one.model, data, name=one.step.name)
                 for task in whole.tasks:
                     part = whole.frame.filter(pl.col("task") == task)
-                    labelled = TASKS[task].select(cohort, "test")["ecg_id"]
+                    labelled = TASKS[task].select(cohort, "test")["ecg_id"].to_list()
                     part = part.filter(pl.col("ecg_id").is_in(labelled))
                     scored.setdefault(task, []).append(
                         Predictions(part, whole.model, whole.scores_are)

@@ -92,7 +92,7 @@ class NeuralClassifier:
     network : str
         ``resnet6``, ``resnet18`` or ``resnet50``.
     folder : Path, optional
-        Keeps checkpoints and the log, so that a stopped fit goes on; by default a temporary one.
+        Keeps checkpoints and the log; by default a temporary one.
     **parameters
         See `NeuralConfig`; unknown ones are refused.
     """
@@ -115,7 +115,7 @@ class NeuralClassifier:
         StoreError, InputError
             When the store is of another recipe, or ``init_from`` does not fit.
         KeyboardInterrupt
-            A later call with the same ``folder`` goes on after the last finished epoch.
+            A later call starts again, and ends with the same weights.
         """
         from acsbench.models.training import TrainingPlan, fit_network  # noqa: PLC0415  seconds
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,22 +97,22 @@ def _seed_of(*parts: int | str) -> int:
 
 
 class _EpochOrder(Sampler[int]):
-    """A new order each epoch, drawn from seed and epoch alone, so that resuming repeats it."""
+    """A new order each epoch, drawn from seed and epoch alone, so that resuming repeats it.
 
-    def __init__(self, n: int, *, seed: int) -> None:
+    The epoch is asked of the Trainer: after a resume Lightning starts to read before it would have
+    called ``set_epoch``.
+    """
+
+    def __init__(self, n: int, *, seed: int, epoch: Callable[[], int]) -> None:
         self.n = n
         self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before every epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
         return self.n
 
     def __iter__(self) -> Iterator[int]:
-        rng = np.random.default_rng([self.seed, self.epoch])
+        rng = np.random.default_rng([self.seed, self.epoch()])
         yield from rng.permutation(self.n).tolist()
 
 
@@ -125,10 +126,9 @@ class _Trainee(lightning.LightningModule):
         self.n_steps = n_steps
         self.seen: list[tuple[Tensor, Tensor]] = []
 
-    def on_train_epoch_start(self) -> None:
-        torch.manual_seed(_seed_of(self.plan.seed, "dropout", self.current_epoch))
-
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        # seeded batch by batch: Lightning skips on_train_epoch_start in the first epoch of a resume
+        torch.manual_seed(_seed_of(self.plan.seed, self.current_epoch, batch_idx))
         x, labels = batch
         loss = _loss(self.network(x), labels)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(x))
@@ -186,8 +186,8 @@ def fit_network(
 ) -> nn.Module:
     """Train a network, keep the weights of the epoch with the best validation AUROC.
 
-    Called again with the same folder it goes on after the last finished epoch, and ends with the
-    same weights as a run that was never stopped.
+    A training that was stopped starts again from its first epoch, and ends with the same weights
+    as one that was never stopped.
 
     Parameters
     ----------
@@ -222,7 +222,8 @@ def fit_network(
     callbacks: list[Any] = [stop, best]
     if shows_progress:
         callbacks.append(TQDMProgressBar(leave=False))
-    last = folder / "last.ckpt"
+    # an unfinished training starts again: Lightning's own resume does not repeat the same weights
+    shutil.rmtree(folder, ignore_errors=True)
     with warnings.catch_warnings():
         # Lightning's advice on workers, loggers and folders that are already there
         warnings.filterwarnings("ignore", module=r"lightning")
@@ -248,7 +249,9 @@ def fit_network(
             DataLoader(
                 _Records(train, use_mask=plan.use_mask),
                 plan.batch_size,
-                sampler=_EpochOrder(len(train), seed=plan.seed),
+                sampler=_EpochOrder(
+                    len(train), seed=plan.seed, epoch=lambda: trainer.current_epoch
+                ),
                 collate_fn=_as_it_is,
                 drop_last=drop_last,
             ),
@@ -256,17 +259,15 @@ def fit_network(
                 _Records(val, use_mask=plan.use_mask), plan.batch_size, collate_fn=_as_it_is
             ),
         ]
-        _fit(trainer, trainee, loaders, str(last) if last.is_file() else None)
+        _fit(trainer, trainee, loaders)
     state = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
     network.load_state_dict({k.removeprefix("network."): v for k, v in state.items()})
     return network.cpu().eval()
 
 
-def _fit(
-    trainer: lightning.Trainer, trainee: _Trainee, loaders: list[Any], start: str | None
-) -> None:
+def _fit(trainer: lightning.Trainer, trainee: _Trainee, loaders: list[Any]) -> None:
     try:
-        trainer.fit(trainee, loaders[0], loaders[1], ckpt_path=start)
+        trainer.fit(trainee, loaders[0], loaders[1])
     except SystemExit:
         # Lightning turns Ctrl-C into an exit and leaves the signal ignored
         signal.signal(signal.SIGINT, signal.default_int_handler)
