@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import polars as pl
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from acsbench.cohort.criteria import (
+    Branch,
+    FlowRow,
+    LeadReason,
     apply_criteria,
-    branches,
+    count_branches,
     flow_table,
     inclusion_criteria,
     quality_summary,
@@ -22,11 +25,13 @@ from acsbench.cohort.split import (
     split_like_the_paper,
     split_patients,
 )
-from acsbench.errors import ConfigError, TableError
-from acsbench.provenance import StepConfig
+from acsbench.errors import ConfigError, TableError, did_you_mean
+from acsbench.provenance import StepConfig, file_sha256
 from acsbench.tables import COHORT, QUALITY, Cohort, Split, Tables, check
 
-__all__ = ["CohortConfig", "Folds", "Fractions", "build_cohort"]
+__all__ = ["CohortConfig", "Folds", "Fractions", "Scheme", "build_cohort", "describe_splits"]
+
+Scheme = Literal["patient", "folds", "file", "paper"]
 
 AGE_BANDS = {50: "under 50", 65: "50 to 64", 80: "65 to 79"}
 OLDEST_BAND = "80 and over"
@@ -67,15 +72,26 @@ class CohortConfig(StepConfig):
     test_flag : str
         The column of a visit that says whether the patient was tested.
     excluded_reasons : tuple of str
-        An ECG leaves when every lead has one of these quality codes.
+        An ECG leaves when every lead has one of these quality codes; single bad leads stay.
     """
 
-    scheme: Literal["patient", "folds", "file", "paper"] = "patient"
+    scheme: Scheme = "patient"
     fractions: Fractions = Fractions()
     folds: Folds = Folds()
     split_file: Path | None = None
     test_flag: str = "cath_010_day"
-    excluded_reasons: tuple[str, ...] = ("all_missing", "missing", "flat", "out_of_range")
+    excluded_reasons: tuple[LeadReason, ...] = ("all_missing", "missing", "flat", "out_of_range")
+
+    @field_validator("scheme", mode="before")
+    @classmethod
+    def _scheme_is_known(cls, name: Any) -> Any:
+        known = get_args(Scheme)
+        if name not in known:
+            raise ValueError(
+                f"no split scheme is called '{name}'.{did_you_mean(str(name), known)} "
+                f"Known: {', '.join(known)}"
+            )
+        return name
 
     @model_validator(mode="after")
     def _file_is_named(self) -> Self:
@@ -99,7 +115,7 @@ def build_cohort(
         From a source.
     quality : DataFrame, optional
         From `check_quality`; unusable and copied ECGs leave by it. Without it the flow says
-        "quality not checked".
+        "quality not checked", also for single ECGs that it does not name.
     seed : int
         Seeds the split.
     config : CohortConfig, optional
@@ -107,64 +123,107 @@ def build_cohort(
     Returns
     -------
     Cohort
-        All records, the dropped ones with the name of the step that dropped them.
+        All records, the dropped ones with the name of the step that dropped them. A holdout's
+        are all included, in the split ``holdout``: each of them needs a score.
 
     Raises
     ------
     TableError
         When nobody is left, a split is empty, or a column is missing.
+    ConfigError
+        When the source has no folds and the scheme needs them.
     """
     config = config or CohortConfig()
     if "patient_id" not in tables.ecgs.columns:
         return _holdout(tables)
-    frame = _derive(_join(tables), tables, config)
+    frame = _derive(_join(tables), tables, config).sort("ecg_id")
     if quality is not None:
-        checked = check(quality, QUALITY)
-        summary = quality_summary(checked, config.excluded_reasons)
-        frame = frame.join(summary, on="ecg_id", how="left")
+        frame = _judge_waveforms(frame, quality, config)
     criteria = inclusion_criteria(
         has_encounters=tables.encounters is not None, has_quality=quality is not None
     )
-    frame, flow = apply_criteria(frame.sort("ecg_id"), criteria)
-    if not frame["is_included"].any():
-        counts = flow.filter(pl.col("kind") == "dropped").select("step", "n_records").rows()
-        raise TableError(f"Nobody is left in the cohort. Dropped at each step: {dict(counts)}.")
+    frame, flow = apply_criteria(frame, criteria)
+    _refuse_nobody(frame, flow)
     frame = _split(frame, tables, config, seed)
-    flow = _add_branches(flow, frame, tables, config, quality_checked=quality is not None)
-    return _finish(frame, flow, tables, config, quality_checked=quality is not None)
+    _refuse_empty_splits(frame, config)
+    flow += count_branches(frame, _branches(frame, tables, config))
+    return _finish(frame, flow_table(flow), tables, config)
 
 
 def _join(tables: Tables) -> pl.DataFrame:
     """One row per ECG, with its patient and its visit; a left join, so that no ECG is lost."""
-    frame = tables.ecgs.join(tables.patients, on="patient_id", how="left")
-    if tables.encounters is None:
-        missing = [name for name in ("encounter_id",) if name not in frame.columns]
-        return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
-    visits = tables.encounters.drop("patient_id")
-    return frame.join(visits, on="encounter_id", how="left")
+    ecgs = _with_column(_with_column(tables.ecgs, "encounter_id", pl.String), "ecg_date", pl.Date)
+    frame = ecgs.join(tables.patients, on="patient_id", how="left")
+    if tables.encounters is not None:
+        visits = tables.encounters.drop("patient_id")
+        frame = frame.join(visits, on="encounter_id", how="left")
+    return _with_column(frame, "age", pl.Float64)
+
+
+def _with_column(frame: pl.DataFrame, name: str, dtype: type[pl.DataType]) -> pl.DataFrame:
+    """Add a column of missing values where a source does not give an optional one."""
+    if name in frame.columns:
+        return frame
+    return frame.with_columns(pl.lit(None, dtype).alias(name))
 
 
 def _derive(frame: pl.DataFrame, tables: Tables, config: CohortConfig) -> pl.DataFrame:
-    band: Any = pl.when(pl.col("age") < 0).then(None)  # polars names each link's type anew
-    for limit, name in AGE_BANDS.items():
-        band = band.when(pl.col("age") < limit).then(pl.lit(name))
-    band = band.when(pl.col("age").is_not_null()).then(pl.lit(OLDEST_BAND))
-    in_time = [name for name in ("ecg_date", "ecg_id") if name in frame.columns]
-    order = pl.struct(in_time).rank("ordinal").over("encounter_id").cast(pl.Int64)
+    order = pl.struct("ecg_date", "ecg_id").rank("ordinal").over("encounter_id").cast(pl.Int64)
     if tables.encounters is None:
         tested, untested = pl.lit(value=False), pl.lit(value=False)
-    elif config.test_flag in frame.columns:
-        tested = pl.col(config.test_flag).fill_null(value=False)
-        untested = (~pl.col(config.test_flag)).fill_null(value=False)
     else:
-        raise TableError(f"The visits have no column '{config.test_flag}' (test_flag).")
+        _check_test_flag(frame, config.test_flag)
+        flag = pl.col(config.test_flag)
+        tested, untested = flag.fill_null(value=False), (~flag).fill_null(value=False)
     return frame.with_columns(
         (pl.col("sex") == "Female").alias("is_female"),
-        band.alias("age_band"),
+        _age_band(pl.col("age").fill_nan(None)).alias("age_band"),
         pl.when(pl.col("encounter_id").is_not_null()).then(order).alias("ecg_order"),
         tested.alias("is_tested"),
         untested.alias("is_untested"),
     )
+
+
+def _check_test_flag(frame: pl.DataFrame, name: str) -> None:
+    flags = [column for column, dtype in frame.schema.items() if dtype == pl.Boolean]
+    if name not in frame.columns:
+        raise TableError(
+            f"The visits have no column '{name}' (cohort.test_flag).{did_you_mean(name, flags)}"
+        )
+    if name not in flags:
+        raise TableError(
+            f"Column '{name}' (cohort.test_flag) holds {frame[name].dtype}; it must be true, "
+            "false or missing."
+        )
+
+
+def _age_band(age: pl.Expr) -> pl.Expr:
+    band: Any = pl.when(age.is_null()).then(None)  # polars names each link's type anew
+    for limit, name in AGE_BANDS.items():
+        band = band.when(age < limit).then(pl.lit(name))
+    labelled: pl.Expr = band.otherwise(pl.lit(OLDEST_BAND))
+    return labelled
+
+
+def _judge_waveforms(
+    frame: pl.DataFrame, quality: pl.DataFrame, config: CohortConfig
+) -> pl.DataFrame:
+    """Add ``is_unusable``, ``raw_sha256``, and whether two patients share the waveform."""
+    summary = quality_summary(check(quality, QUALITY), config.excluded_reasons)
+    frame = frame.join(summary, on="ecg_id", how="left", maintain_order="left")
+    # over everybody: the alarm does not fall silent because one of the two was dropped
+    n_patients = pl.col("patient_id").n_unique().over("raw_sha256")
+    is_shared = pl.col("raw_sha256").is_not_null() & (n_patients > 1)
+    return frame.with_columns(is_shared.alias("is_shared_waveform"))
+
+
+def _refuse_nobody(frame: pl.DataFrame, flow: list[FlowRow]) -> None:
+    if not frame["is_included"].any():
+        dropped = {row["step"]: row["n_records"] for row in flow if row["kind"] == "dropped"}
+        raise TableError(
+            f"Nobody is left in the cohort of {len(frame):,} records. Dropped at each step: "
+            f"{dropped or 'none'}."
+        )
 
 
 def _split(frame: pl.DataFrame, tables: Tables, config: CohortConfig, seed: int) -> pl.DataFrame:
@@ -175,15 +234,7 @@ def _split(frame: pl.DataFrame, tables: Tables, config: CohortConfig, seed: int)
     else:
         of_record = _split_by_record(frame, tables, config, seed)
         splits = [of_record[ecg_id] for ecg_id in frame["ecg_id"]]
-    frame = frame.with_columns(pl.Series("split", [str(split) for split in splits]))
-    counts = dict(frame.filter("is_included").group_by("split").len().rows())
-    empty = [name for name in ("train", "val", "test") if not counts.get(name)]
-    if empty and config.scheme != "file":
-        raise TableError(
-            f"Split {' and '.join(empty)} is empty under the scheme '{config.scheme}' (included "
-            f"records: {counts}). Use more patients, or other fractions or folds."
-        )
-    return frame
+    return frame.with_columns(pl.Series("split", [str(split) for split in splits]))
 
 
 def _split_by_record(
@@ -191,7 +242,7 @@ def _split_by_record(
 ) -> dict[str, Split]:
     if config.scheme == "paper":
         return split_like_the_paper(frame, seed=seed)
-    if config.scheme == "file" and config.split_file is not None:
+    if config.split_file is not None:
         return split_by_file(frame, config.split_file)
     if tables.fold_column is None:
         raise ConfigError(
@@ -201,53 +252,50 @@ def _split_by_record(
     return split_by_fold(frame, column=tables.fold_column, folds=folds)
 
 
-def _add_branches(
-    flow: pl.DataFrame,
-    frame: pl.DataFrame,
-    tables: Tables,
-    config: CohortConfig,
-    *,
-    quality_checked: bool,
-) -> pl.DataFrame:
-    named: list[tuple[str, pl.Expr]] = []
+def _refuse_empty_splits(frame: pl.DataFrame, config: CohortConfig) -> None:
+    counts = _included_per_split(frame)
+    empty = [name for name in ("train", "val", "test") if not counts.get(name)]
+    # a file may hold one split only: somebody else's test set, say
+    if empty and config.scheme != "file":
+        raise TableError(
+            f"Split {' and '.join(empty)} is empty under the scheme '{config.scheme}' (included "
+            f"records: {counts}). Use more patients, or other fractions or folds."
+        )
+
+
+def _included_per_split(frame: pl.DataFrame) -> dict[str, int]:
+    return dict(frame.filter("is_included").group_by("split").len().sort("split").rows())
+
+
+def _branches(frame: pl.DataFrame, tables: Tables, config: CohortConfig) -> list[Branch]:
+    branches: list[Branch] = []
     if tables.encounters is not None:
-        named = [
-            ("tested", pl.col("is_tested")),
-            ("untested", pl.col("is_untested")),
-            ("test flag missing", pl.col(config.test_flag).is_null()),
+        branches += [
+            Branch("tested", pl.col("is_tested")),
+            Branch("untested", pl.col("is_untested")),
+            Branch("test flag missing", pl.col(config.test_flag).is_null()),
         ]
-    named += [
-        (f"{outcome} missing", pl.col(outcome).is_null())
+    included = frame.filter("is_included")
+    branches += [
+        Branch(f"{outcome} missing", pl.col(outcome).is_null())
         for outcome in tables.outcomes
-        if frame.filter("is_included")[outcome].has_nulls()
+        if included[outcome].has_nulls()
     ]
-    if not quality_checked:
-        named.append(("quality not checked", pl.col("is_included")))
-    joined = pl.concat([flow, branches(frame, named)]) if named else flow
-    return flow_table(joined.drop("order").to_dicts())
+    if "is_unusable" not in frame.columns:
+        branches.append(Branch("quality not checked", pl.lit(value=True)))
+    elif included["is_unusable"].has_nulls():
+        branches.append(Branch("quality not checked", pl.col("is_unusable").is_null()))
+    return branches
 
 
 def _finish(
-    frame: pl.DataFrame,
-    flow: pl.DataFrame,
-    tables: Tables,
-    config: CohortConfig,
-    *,
-    quality_checked: bool,
+    frame: pl.DataFrame, flow: pl.DataFrame, tables: Tables, config: CohortConfig
 ) -> Cohort:
     wanted = [c.name for c in COHORT.columns]
     wanted += [*tables.outcomes, *tables.subgroups, *tables.features, *tables.flags, "age", "race"]
-    frame = frame.select([name for name in dict.fromkeys(wanted) if name in frame.columns])
-    included = frame.filter("is_included")
-    counts = dict(included.group_by("split").len().sort("split").rows())
-    info: dict[str, Any] = {
-        "shared_patients": shared_patients(frame),
-        "split_counts": counts,
-        "quality_checked": quality_checked,
-        "scheme": config.scheme,
-    }
+    columns = [name for name in dict.fromkeys(wanted) if name in frame.columns]
     return Cohort(
-        frame=check(frame, COHORT, where=f"source '{tables.source}'").sort("ecg_id"),
+        frame=check(frame.select(columns), COHORT, where=f"source '{tables.source}'"),
         flow=flow,
         source=tables.source,
         scheme=config.scheme,
@@ -256,8 +304,32 @@ def _finish(
         features=tables.features,
         flags=tables.flags,
         min_count=tables.min_count,
-        info=info,
+        info=_info(frame, config),
     )
+
+
+def _info(frame: pl.DataFrame, config: CohortConfig) -> dict[str, Any]:
+    """Remarks for people: what a reader of the results has to know of the cohort."""
+    info: dict[str, Any] = {
+        "scheme": config.scheme,
+        "shared_patients": shared_patients(frame),
+        "split_counts": _included_per_split(frame),
+        "quality_checked": "is_unusable" in frame.columns,
+    }
+    if info["quality_checked"]:
+        shared = frame.filter("is_shared_waveform")
+        info["waveforms_of_two_patients"] = shared["raw_sha256"].n_unique()
+        info["waveforms_in_two_visits"] = _waveforms_in_two_visits(frame)
+    if config.split_file is not None:
+        info["split_file_sha256"] = file_sha256(config.split_file)
+    return info
+
+
+def _waveforms_in_two_visits(frame: pl.DataFrame) -> int:
+    """Copies that stay: each visit keeps its ECG, and its own outcome."""
+    known = frame.filter(pl.col("is_included") & pl.col("raw_sha256").is_not_null())
+    visits = known.group_by("raw_sha256").agg(pl.col("encounter_id").drop_nulls().n_unique())
+    return visits.filter(pl.col("encounter_id") > 1).height
 
 
 def _holdout(tables: Tables) -> Cohort:
@@ -266,21 +338,44 @@ def _holdout(tables: Tables) -> Cohort:
         pl.lit(None, pl.String).alias("patient_id"),
         pl.lit(None, pl.String).alias("encounter_id"),
         pl.lit(str(Split.HOLDOUT)).alias("split"),
-        pl.lit(value=True).alias("is_included"),
-        pl.lit(None, pl.String).alias("exclusion"),
         pl.lit(value=False).alias("is_tested"),
         pl.lit(value=False).alias("is_untested"),
         pl.lit(None, pl.Int64).alias("ecg_order"),
     )
-    frame, flow = apply_criteria(frame.drop("exclusion", "is_included"), [])
+    frame, flow = apply_criteria(frame, [])
+    flow += count_branches(frame, [Branch("quality not checked", pl.lit(value=True))])
     return Cohort(
         frame=check(frame, COHORT, where="holdout"),
-        flow=flow,
+        flow=flow_table(flow),
         source=tables.source,
         scheme="holdout",
         info={
+            "scheme": "holdout",
             "shared_patients": 0,
+            "split_counts": _included_per_split(frame),
             "quality_checked": False,
-            "split_counts": {"holdout": len(frame)},
         },
+    )
+
+
+def describe_splits(cohort: Cohort) -> pl.DataFrame:
+    """Count what each split holds: the balance of the labels, at a glance.
+
+    Returns
+    -------
+    DataFrame
+        ``split``, ``n_records``, ``n_patients``, and ``n_<outcome>`` for each outcome: the
+        included records, of any population, for which it is true.
+    """
+    positives = (pl.col(name).sum().cast(pl.Int64).alias(f"n_{name}") for name in cohort.outcomes)
+    rank = pl.col("split").replace_strict({str(s): i for i, s in enumerate(Split)})
+    return (
+        cohort.frame.filter("is_included")
+        .group_by("split")
+        .agg(
+            pl.len().cast(pl.Int64).alias("n_records"),
+            pl.col("patient_id").drop_nulls().n_unique().cast(pl.Int64).alias("n_patients"),
+            *positives,
+        )
+        .sort(rank)
     )

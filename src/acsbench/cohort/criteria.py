@@ -4,23 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import polars as pl
 
 from acsbench.tables import FLOW
 
-__all__ = ["UNREADABLE", "Criterion", "apply_criteria", "inclusion_criteria", "quality_summary"]
+__all__ = [
+    "UNREADABLE",
+    "Branch",
+    "Criterion",
+    "FlowRow",
+    "LeadReason",
+    "apply_criteria",
+    "count_branches",
+    "flow_table",
+    "inclusion_criteria",
+    "quality_summary",
+]
 
 UNREADABLE = "*"
 """Lead name of an ECG that could not be read at all; see `tables.QUALITY`."""
 
+LeadReason: TypeAlias = Literal["all_missing", "missing", "flat", "too_short", "out_of_range"]
+"""What `check_quality` can find wrong with one lead."""
+
+FlowRow: TypeAlias = dict[str, str | int]
+"""One row of `tables.FLOW`, before it is numbered."""
+
 
 @dataclass(frozen=True)
 class Criterion:
-    """One step: records for which ``drop`` is true leave, under this name."""
+    """One step: records for which ``drop`` is true leave, under this name.
+
+    Attributes
+    ----------
+    name : str
+        Stands in the flow and in the column ``exclusion``.
+    description : str
+        Why they leave, for people.
+    drop : Expr
+        A missing value drops nobody; where missing matters, it is a step of its own.
+    """
 
     name: str
+    description: str
     drop: pl.Expr
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A part of the included records that the flow counts; branches may overlap."""
+
+    name: str
+    holds: pl.Expr
 
 
 def quality_summary(quality: pl.DataFrame, excluded: Sequence[str]) -> pl.DataFrame:
@@ -31,20 +68,22 @@ def quality_summary(quality: pl.DataFrame, excluded: Sequence[str]) -> pl.DataFr
     quality : DataFrame
         See `tables.QUALITY`.
     excluded : sequence of str
-        Reason codes that make an ECG unusable when every lead has one of them.
+        Reason codes that make an ECG unusable when every lead has one of them. An ECG that
+        could not be read is unusable whatever they are.
+
+    Returns
+    -------
+    DataFrame
+        ``ecg_id``, ``is_unusable``, ``raw_sha256``. An unusable ECG has no hash: blank pages are
+        equal to each other without being copies.
     """
-    bad_lead = (
-        pl.col("reasons")
-        .fill_null("")
-        .str.split(" ")
-        .list.set_intersection(list(excluded))
-        .list.len()
-        > 0
+    codes = pl.col("reasons").fill_null("").str.split(" ")
+    is_bad_lead = codes.list.set_intersection(list(excluded)).list.len() > 0
+    is_unusable = (pl.col("lead") == UNREADABLE).any() | is_bad_lead.all()
+    summary = quality.group_by("ecg_id").agg(
+        is_unusable.alias("is_unusable"), pl.col("raw_sha256").first()
     )
-    return quality.group_by("ecg_id").agg(
-        ((pl.col("lead") == UNREADABLE).any() | bad_lead.all()).alias("is_unusable"),
-        pl.col("raw_sha256").first(),
-    )
+    return summary.with_columns(pl.when(~pl.col("is_unusable")).then("raw_sha256"))
 
 
 def inclusion_criteria(*, has_encounters: bool, has_quality: bool) -> list[Criterion]:
@@ -55,66 +94,92 @@ def inclusion_criteria(*, has_encounters: bool, has_quality: bool) -> list[Crite
     has_encounters : bool
         Whether the source knows visits.
     has_quality : bool
-        Whether the columns of `quality_summary` are there.
+        Whether the columns of `quality_summary` and ``is_shared_waveform`` are there.
     """
     steps: list[Criterion] = []
     if has_encounters:
         steps += [
-            Criterion("ECG without a visit", pl.col("encounter_id").is_null()),
-            Criterion("exclusion flag missing", pl.col("exclude_modeling").is_null()),
-            Criterion("excluded for modeling", pl.col("exclude_modeling")),
+            Criterion(
+                "ECG without a visit",
+                "its outcome is unknown: outcomes belong to visits",
+                pl.col("encounter_id").is_null(),
+            ),
+            Criterion(
+                "exclusion flag missing",
+                "nobody knows whether the visit may be used",
+                pl.col("exclude_modeling").is_null(),
+            ),
+            Criterion(
+                "excluded for modeling",
+                "the frail and chronically ill may go untreated for other reasons",
+                pl.col("exclude_modeling"),
+            ),
         ]
     if has_quality:
-        hearts = pl.col("patient_id").n_unique().over("raw_sha256")
         # without visits, a patient's copies are copies all the same
-        copy = pl.struct(pl.coalesce("encounter_id", "patient_id"), "raw_sha256")
-        known = pl.col("raw_sha256").is_not_null()
+        visit = pl.coalesce("encounter_id", "patient_id")
+        is_copy = ~pl.struct(visit, "raw_sha256").is_first_distinct()
         steps += [
-            Criterion("ECG unreadable or blank", pl.col("is_unusable")),
-            Criterion("one waveform under two patients", known & (hearts > 1)),
-            Criterion("copy of an ECG of the visit", known & ~copy.is_first_distinct()),
+            Criterion(
+                "ECG unreadable or blank",
+                "no file, a broken one, or a reason to exclude in every lead",
+                pl.col("is_unusable"),
+            ),
+            Criterion(
+                "one waveform under two patients",
+                "one of them is not whose heart it is, and nobody can say which",
+                pl.col("is_shared_waveform"),
+            ),
+            Criterion(
+                "copy of an ECG of the visit",
+                "bit-identical to an ECG of the same visit with a smaller id",
+                pl.col("raw_sha256").is_not_null() & is_copy,
+            ),
         ]
     return steps
 
 
 def apply_criteria(
     frame: pl.DataFrame, criteria: Sequence[Criterion]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> tuple[pl.DataFrame, list[FlowRow]]:
     """Name the step that drops each record, and count what every step leaves.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Sorted by ``ecg_id``: of several copies, the first row stays.
+    criteria : sequence of Criterion
+        In the order in which they drop.
 
     Returns
     -------
     frame : DataFrame
         With ``exclusion`` (null for the included) and ``is_included``; no row is removed.
-    flow : DataFrame
-        See `tables.FLOW`.
+    flow : list of dict
+        A start row, then a dropped and a kept row for each step.
     """
-    counts = [_count("all", "start", frame)]
+    flow = [_count("all", "start", frame)]
     remaining = frame
-    dropped: list[pl.DataFrame] = []
+    reasons = [pl.DataFrame(schema={"ecg_id": pl.String, "exclusion": pl.String})]
     for criterion in criteria:
-        leaves = criterion.drop.fill_null(value=False)
-        marked = remaining.with_columns(leaves.alias("_leaves"))
-        gone = marked.filter("_leaves").drop("_leaves")
-        remaining = marked.filter(~pl.col("_leaves")).drop("_leaves")
-        dropped.append(gone.select("ecg_id", pl.lit(criterion.name).alias("exclusion")))
-        counts += [
-            _count(criterion.name, "dropped", gone),
+        leaves = remaining.select(criterion.drop.fill_null(value=False)).to_series()
+        dropped, remaining = remaining.filter(leaves), remaining.filter(~leaves)
+        reasons.append(dropped.select("ecg_id", pl.lit(criterion.name).alias("exclusion")))
+        flow += [
+            _count(criterion.name, "dropped", dropped),
             _count("remaining", "kept", remaining),
         ]
-    empty = pl.DataFrame(schema={"ecg_id": pl.String, "exclusion": pl.String})
-    frame = frame.join(pl.concat([empty, *dropped]), on="ecg_id", how="left")
-    frame = frame.with_columns(pl.col("exclusion").is_null().alias("is_included"))
-    return frame, flow_table(counts)
+    marked = frame.join(pl.concat(reasons), on="ecg_id", how="left", maintain_order="left")
+    return marked.with_columns(pl.col("exclusion").is_null().alias("is_included")), flow
 
 
-def branches(frame: pl.DataFrame, named: Sequence[tuple[str, pl.Expr]]) -> pl.DataFrame:
+def count_branches(frame: pl.DataFrame, branches: Sequence[Branch]) -> list[FlowRow]:
     """Count how the included records divide; missing values are a branch of their own."""
     included = frame.filter("is_included")
-    return flow_table([_count(name, "branch", included.filter(rows)) for name, rows in named])
+    return [_count(branch.name, "branch", included.filter(branch.holds)) for branch in branches]
 
 
-def _count(step: str, kind: str, frame: pl.DataFrame) -> dict[str, str | int]:
+def _count(step: str, kind: str, frame: pl.DataFrame) -> FlowRow:
     return {
         "step": step,
         "kind": kind,
@@ -124,9 +189,8 @@ def _count(step: str, kind: str, frame: pl.DataFrame) -> dict[str, str | int]:
     }
 
 
-def flow_table(counts: Sequence[dict[str, str | int]]) -> pl.DataFrame:
-    """Number the rows of a flow."""
+def flow_table(rows: Sequence[FlowRow]) -> pl.DataFrame:
+    """Number the rows of a flow; see `tables.FLOW`."""
     schema = {c.name: pl.String if c.kind == "text" else pl.Int64 for c in FLOW.columns[1:]}
-    return (
-        pl.DataFrame(list(counts), schema=schema).with_row_index("order").cast({"order": pl.Int64})
-    )
+    table = pl.DataFrame(list(rows), schema=schema).with_row_index("order")
+    return table.cast({"order": pl.Int64})

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from acsbench.errors import (
     MissingDependencyError,
@@ -25,9 +26,11 @@ from acsbench.tables import ECGS, PATIENTS, Column, Schema, Tables, check, read_
 
 __all__ = ["PtbxlSource"]
 
-_SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
+_READINGS = {name: f"reading_{name.lower()}" for name in ("NORM", "MI", "STTC", "CD", "HYP")}
+"""Column of each diagnostic class: what a cardiologist read, which is no outcome."""
+_TO_MV = {"mv": 1.0, "uv": 0.001, "v": 1000.0}
 _MASKED_AGE, _OLDEST_AGE = 300, 90
-"""PTB-XL writes 300 for every age above 89."""
+"""PTB-XL writes 300 for every age above 89; here 90 stands for them."""
 _DATABASE = Schema(
     "ptbxl_database.csv",
     ("ecg_id",),
@@ -68,38 +71,14 @@ class PtbxlSource(StepConfig):
         """
         database = self._database()
         classes = self._diagnostic_classes()
-        found = [
-            _superclasses(codes, classes, ecg_id)
-            for ecg_id, codes in database.select("ecg_id", "scp_codes").iter_rows()
-        ]
-        ecgs = database.select(
-            pl.col("ecg_id").cast(pl.String),
-            pl.col("patient_id").cast(pl.String),
-            pl.when(pl.col("age") == _MASKED_AGE)
-            .then(_OLDEST_AGE)
-            .otherwise(pl.col("age"))
-            .cast(pl.Float64)
-            .alias("age"),
-            "strat_fold",
-            *(["recording_date"] if "recording_date" in database.columns else []),
-            *(
-                pl.Series(f"reading_{name.lower()}", [name in one for one in found])
-                for name in _SUPERCLASSES
-            ),
-        ).rename({"recording_date": "ecg_date"}, strict=False)
-        sexes = pl.col("sex").replace_strict({0: "Male", 1: "Female"}, default=None)
-        patients = database.select(pl.col("patient_id").cast(pl.String), sexes).unique(
-            "patient_id", keep="first", maintain_order=True
-        )
-        sums = [
-            file_sha256(self.path / name) for name in ("ptbxl_database.csv", "scp_statements.csv")
-        ]
+        files = ("ptbxl_database.csv", "scp_statements.csv")
+        sums = [file_sha256(self.path / name) for name in files]
         return Tables(
             source="ptbxl",
             fingerprint=json_sha256([*sums, self.sampling_rate]),
-            ecgs=check(ecgs, ECGS, where=self.path),
-            patients=check(patients, PATIENTS, where=self.path),
-            outcomes=tuple(f"reading_{name.lower()}" for name in _SUPERCLASSES),
+            ecgs=check(_ecgs(database, classes), ECGS, where=self.path),
+            patients=check(_patients(database), PATIENTS, where=self.path),
+            outcomes=tuple(_READINGS.values()),
             subgroups=("sex", "age_band"),
             # nothing from scp_codes, report, heart_axis or infarction_stadium: those are the answer
             features=("age", "is_female"),
@@ -138,26 +117,89 @@ class PtbxlSource(StepConfig):
         file_of = dict(zip(database["ecg_id"].cast(pl.String), database[column], strict=True))
         for ecg_id in ids:
             try:
-                yield _read(ecg_id, self.path / file_of[ecg_id])
-            except KeyError:
-                yield RecordingError(ecg_id, "missing_file", "the id is not in ptbxl_database.csv.")
+                yield self._recording(ecg_id, file_of.get(ecg_id))
             except RecordingError as error:
                 yield error
+
+    def _recording(self, ecg_id: str, file: str | None) -> Recording:
+        if file is None:
+            raise RecordingError(ecg_id, "missing_file", "the id is not in ptbxl_database.csv.")
+        recording = _read(ecg_id, self.path / file)
+        if recording.sampling_rate != self.sampling_rate:
+            raise RecordingError(
+                ecg_id,
+                "wrong_rate",
+                f"{file} has {recording.sampling_rate:g} Hz; expected {self.sampling_rate} Hz.",
+            )
+        return recording
+
+
+def _ecgs(database: pl.DataFrame, classes: Mapping[str, str]) -> pl.DataFrame:
+    """One row per record, with its age, fold and readings."""
+    found = [
+        _superclasses(codes, classes, ecg_id)
+        for ecg_id, codes in database.select("ecg_id", "scp_codes").iter_rows()
+    ]
+    age = pl.when(pl.col("age") == _MASKED_AGE).then(_OLDEST_AGE).otherwise("age")
+    dates = [name for name in ("recording_date",) if name in database.columns]
+    return database.select(
+        pl.col("ecg_id", "patient_id").cast(pl.String),
+        *(pl.col(name).alias("ecg_date") for name in dates),
+        age.cast(pl.Float64).alias("age"),
+        "strat_fold",
+        *(
+            pl.Series(reading, [superclass in one for one in found], dtype=pl.Boolean)
+            for superclass, reading in _READINGS.items()
+        ),
+    )
+
+
+def _patients(database: pl.DataFrame) -> pl.DataFrame:
+    """One row per patient, with the sex that their first record with one gives."""
+    sex = pl.col("sex").replace_strict({0: "Male", 1: "Female"}, default=None)
+    return database.group_by(pl.col("patient_id").cast(pl.String), maintain_order=True).agg(
+        sex.drop_nulls().first()
+    )
 
 
 def _superclasses(codes: str, classes: Mapping[str, str], ecg_id: int) -> set[str]:
     """Diagnostic classes of a record's statements, at any likelihood."""
     try:
-        statements = ast.literal_eval(codes)
-        return {classes[code] for code in statements if code in classes}
-    except (ValueError, SyntaxError, TypeError):
+        statements = ast.literal_eval(codes.strip())
+    except (ValueError, SyntaxError):
+        statements = None
+    if not isinstance(statements, dict):
         raise TableError(
             f"ptbxl_database.csv, ecg_id {ecg_id}: scp_codes {codes!r} is no dictionary of "
             "statements and likelihoods."
-        ) from None
+        )
+    return {classes[code] for code in statements if code in classes}
 
 
 def _read(ecg_id: str, path: Path) -> Recording:
+    wfdb = _import_wfdb()
+    for suffix in (".hea", ".dat"):
+        file = path.with_name(path.name + suffix)
+        if not file.is_file():
+            raise RecordingError(ecg_id, "missing_file", f"there is no {file}.")
+        if not file.stat().st_size:
+            raise RecordingError(ecg_id, "empty", f"{file.name} has no bytes.")
+    try:
+        record: Any = wfdb.rdrecord(str(path))
+    except (ValueError, IndexError, OSError, KeyError, TypeError) as error:
+        raise RecordingError(ecg_id, "truncated", f"{path.name} cannot be read: {error}.") from None
+    rows = _standard_rows(ecg_id, record.sig_name)
+    to_mv = _factors_to_mv(ecg_id, record.units)
+    return Recording(
+        ecg_id=ecg_id,
+        signal=np.ascontiguousarray((record.p_signal * to_mv).T[rows]),  # (leads, samples)
+        lead_names=STANDARD_12,
+        sampling_rate=float(record.fs),
+        units="mV",
+    )
+
+
+def _import_wfdb() -> Any:
     try:
         with warnings.catch_warnings():
             # wfdb 4.3 calls pandas with a keyword that pandas is about to retire
@@ -167,28 +209,23 @@ def _read(ecg_id: str, path: Path) -> Recording:
         raise MissingDependencyError(
             "Reading PTB-XL needs the library wfdb: pip install 'acsbench[formats]'."
         ) from None
-    for suffix in (".hea", ".dat"):
-        if not path.with_name(path.name + suffix).is_file():
-            raise RecordingError(ecg_id, "missing_file", f"there is no {path.name}{suffix}.")
-    try:
-        record: Any = wfdb.rdrecord(str(path))
-    except (ValueError, IndexError, OSError, KeyError, TypeError) as error:
-        raise RecordingError(ecg_id, "truncated", f"{path.name} cannot be read: {error}.") from None
-    names = [standard_name(name) for name in record.sig_name]
+    return wfdb
+
+
+def _standard_rows(ecg_id: str, sig_names: Sequence[str]) -> list[int]:
+    """Place of each standard lead in a file: by its name, never by position."""
+    names = [standard_name(name) for name in sig_names]
     missing = [name for name in STANDARD_12 if name not in names]
     if missing:
-        raise RecordingError(ecg_id, "missing_leads", f"no lead {first_few(missing)}.")
-    scale = {"mv": 1.0, "uv": 0.001, "v": 1000.0}
-    units = [unit.lower() for unit in record.units]
-    strange = [unit for unit in units if unit not in scale]
+        raise RecordingError(
+            ecg_id, "missing_leads", f"no lead {first_few(missing)} among {' '.join(sig_names)}."
+        )
+    return [names.index(name) for name in STANDARD_12]
+
+
+def _factors_to_mv(ecg_id: str, units: Sequence[str]) -> NDArray[np.float64]:
+    """Millivolts per unit of each signal of a file, shape (signals,)."""
+    strange = [unit for unit in units if unit.lower() not in _TO_MV]
     if strange:
         raise RecordingError(ecg_id, "wrong_units", f"unit {strange[0]} is none of mV, uV and V.")
-    rows = [names.index(name) for name in STANDARD_12]
-    factors = np.array([scale[units[row]] for row in rows])
-    return Recording(
-        ecg_id=ecg_id,
-        signal=np.ascontiguousarray(record.p_signal.T[rows]) * factors[:, None],
-        lead_names=STANDARD_12,
-        sampling_rate=float(record.fs),
-        units="mV",
-    )
+    return np.array([_TO_MV[unit.lower()] for unit in units])
