@@ -101,3 +101,63 @@ def test_a_missing_file_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixtu
     _, labels = write_judged(tmp_path)
     assert run("evaluate", str(tmp_path / "mien.csv"), "--labels", str(labels)) == 2
     assert "Did you mean 'mine.csv'" in capsys.readouterr().err
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out.startswith("acsbench ")
+
+
+def test_an_error_of_our_own_is_short_unless_debugged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(folder: Path) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("acsbench.experiment.doctor.examine", broken)
+    assert run("doctor", "--out", str(tmp_path)) == 1
+    shown = capsys.readouterr().err
+    assert "ZeroDivisionError" in shown
+    assert "--debug" in shown
+    assert "Traceback" not in shown
+    with pytest.raises(ZeroDivisionError):
+        main(["doctor", "--debug"])
+
+
+def test_a_limited_judgement_keeps_whole_patients_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, labels = write_judged(tmp_path)
+    assert run("evaluate", str(mine), "--labels", str(labels), "--limit", "21", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {row["n_records"] for row in found["results"]} == {20}
+    assert {row["n_patients"] for row in found["results"]} == {10}
+    assert "not reportable" in found["remarks"][0]
+
+
+def test_a_limited_judgement_still_refuses_unknown_ids(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, labels = write_judged(tmp_path)
+    mine.write_text(mine.read_text() + "\ne99,acs,0.5\n")
+    assert run("evaluate", str(mine), "--labels", str(labels), "--limit", "30") == 2
+    assert "e99" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_steps_one_by_one_take_a_limit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hospital = ("--source", "synthetic", "--path", str(tmp_path / "h"))
+    cohort, store, model = (str(tmp_path / name) for name in ("cohort", "store", "model"))
+    assert run("cohort", *hospital, "--set", "n_patients=150", "--out", cohort) == 0
+    steps = ("--cohort", cohort, "--limit", "150")
+    assert run("process", *steps, "--recipe", "recorded-12", "--out", store) == 0
+    limited = ("--store", store, "--task", "acs")
+    assert run("train", "boosting", *steps, *limited, "--out", model) == 0
+    capsys.readouterr()
+    out = str(tmp_path / "predictions")
+    assert run("predict", model, *steps, *limited, "--out", out, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert 0 < found["records"] < 150
+    assert [Path(file).name for file in found["files"]] == ["model--acs--test.csv"]

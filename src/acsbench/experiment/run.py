@@ -13,6 +13,7 @@ import polars as pl
 from acsbench.errors import InputError
 from acsbench.evaluation.evaluate import evaluate
 from acsbench.experiment.config import ExperimentConfig, ModelStep, read_experiment
+from acsbench.experiment.limit import not_reportable
 from acsbench.experiment.steps import (
     OpenedSource,
     cohort_step,
@@ -206,7 +207,7 @@ def _judge(
     for one in trained:
         remarks += [f"{one.step.name}: {remark}" for remark in getattr(one.model, "remarks", ())]
     if config.limit is not None:
-        remarks.insert(0, f"Limited to {config.limit:,} ECGs: these figures are not reportable.")
+        remarks.insert(0, not_reportable(config.limit))
     joined = Results(
         pl.concat(one.frame for one in results),
         Curves(pl.concat(one.curves.frame for one in results)),

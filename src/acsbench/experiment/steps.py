@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from acsbench.cohort.build import CohortConfig, build_cohort
 from acsbench.dataset import WaveformDataset, load_dataset
 from acsbench.errors import InputError, StoreError
 from acsbench.experiment.config import ModelStep, SourceStep
+from acsbench.experiment.limit import limit_tables
 from acsbench.models.base import Model, load_model, make_model, predict
 from acsbench.predictions import Predictions
-from acsbench.provenance import atomic_path, holds, json_sha256, read_manifest, write_manifest
+from acsbench.provenance import atomic_path, holds, read_manifest, write_manifest
 from acsbench.sources.base import Source, open_source
 from acsbench.store import WaveformStore
 from acsbench.tables import Cohort, Tables
@@ -67,28 +67,6 @@ def _accepts(entry: Any, parameter: str) -> bool:
     """Whether a registered class or function takes a keyword of this name."""
     known = inspect.signature(entry).parameters
     return parameter in known or any(p.kind is p.VAR_KEYWORD for p in known.values())
-
-
-def limit_tables(tables: Tables, limit: int) -> Tables:
-    """Keep whole patients, in the order of a hash of their ids, up to ``limit`` ECGs."""
-    if "patient_id" not in tables.ecgs.columns:
-        return replace(tables, ecgs=tables.ecgs.sort("ecg_id").head(limit))
-    counts = dict(tables.ecgs.group_by("patient_id").len().rows())
-    kept: set[str] = set()
-    total = 0
-    for patient in sorted(counts, key=lambda p: hashlib.sha256(p.encode()).digest()):
-        if total + counts[patient] > limit:
-            break
-        kept.add(patient)
-        total += counts[patient]
-    mine = pl.col("patient_id").is_in(list(kept))
-    return replace(
-        tables,
-        ecgs=tables.ecgs.filter(mine),
-        patients=tables.patients.filter(mine),
-        encounters=None if tables.encounters is None else tables.encounters.filter(mine),
-        fingerprint=json_sha256([tables.fingerprint, limit]),
-    )
 
 
 def cohort_step(

@@ -1,0 +1,125 @@
+"""The command line: parse, call one function, print its result.
+
+Nothing heavy is imported before a command runs, so that ``--help`` is quick. Results go to
+stdout, everything else to stderr. The commands stand in `runs`, `data`, `models` and `judge`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from acsbench.cli import data, judge, models, runs
+from acsbench.cli.options import debugging
+from acsbench.errors import AcsbenchError, UnknownNameError, did_you_mean
+
+__all__ = ["app", "main"]
+
+
+class _Commands(TyperGroup):
+    """Commands that accept underscores for dashes and suggest the nearest name."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0].replace("_", "-")
+        known = self.list_commands(ctx)
+        if name not in known and not name.startswith("-"):
+            raise UnknownNameError(
+                f"There is no command '{name}'.{did_you_mean(name, known)} "
+                f"Known: {', '.join(known)}."
+            )
+        return super().resolve_command(ctx, [name, *args[1:]])
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Diagnose acute coronary syndrome from ECG waveforms, and prove how well you do it.",
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"acsbench {version('acsbench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+for _command in (
+    *(runs.demo, runs.run),
+    *(data.cohort, data.process, models.train, models.predict),
+    *(judge.evaluate, runs.report, data.show),
+    *(runs.list_, runs.doctor),
+):
+    app.command(name=_command.__name__.rstrip("_"))(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code.
+
+    0 fine, 1 failed, 2 bad input or usage, 130 interrupted.
+    """
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
+    logging.getLogger("acsbench").setLevel(logging.INFO)
+    sys.exit(_guarded(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+# typer brings its own copy of click from some version on; this is ClickException in either
+_UsageProblem: Any = typer.BadParameter.__mro__[2]
+
+
+def _guarded(arguments: list[str]) -> int:
+    """Run a command and turn whatever ends it into an exit code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except typer.Exit as leaving:
+        code = leaving.exit_code
+    except _UsageProblem as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        print("Interrupted. Finished work is kept; start again to go on.", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        # the reader of our stdout left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if debugging():
+            raise
+        message, code = _explain(error)
+        print(message, file=sys.stderr)
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """What to tell about an error, and the exit code."""
+    if isinstance(error, AcsbenchError):
+        return f"Error: {error}", error.exit_code
+    if isinstance(error, MemoryError):
+        return "Error: out of memory. Use fewer worker processes (--jobs 1).", 1
+    if isinstance(error, OSError):
+        return f"Error: {error}", 1
+    return (
+        f"Error inside acsbench: {type(error).__name__}: {error}\n"
+        "This should not happen. The same command with --debug shows where; please report that."
+    ), 1

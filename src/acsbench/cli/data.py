@@ -1,0 +1,145 @@
+"""Commands from raw data to waveforms: cohort, process, show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from acsbench.cli.options import (
+    CohortFolder,
+    Debug,
+    DryRun,
+    Jobs,
+    Json,
+    Limit,
+    Out,
+    Seed,
+    Set,
+    SourceName,
+    SourcePath,
+    assignments,
+    emit,
+    pairs,
+)
+from acsbench.errors import UnknownNameError, did_you_mean
+
+if TYPE_CHECKING:
+    from acsbench.tables import Cohort
+
+__all__ = ["cohort", "process", "show"]
+
+
+def cohort(
+    source: SourceName,
+    out: Out,
+    path: SourcePath = None,
+    scheme: Annotated[str | None, typer.Option(help="patient, folds, file or paper.")] = None,
+    set_: Set = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+    limit: Limit = None,
+    seed: Seed = None,
+    jobs: Jobs = None,
+    debug: Debug = False,
+) -> None:
+    """Build the cohort of a source. Checks every ECG first, and counts every exclusion."""
+    from acsbench.cohort.build import CohortConfig, build_cohort
+    from acsbench.experiment.config import SourceStep
+    from acsbench.experiment.steps import cohort_step, open_step
+    from acsbench.provenance import parse_config
+
+    options = assignments(set_)
+    of_cohort = {k: options.pop(k) for k in list(options) if k in CohortConfig.model_fields}
+    if scheme is not None:
+        of_cohort["scheme"] = scheme
+    config = parse_config(CohortConfig, of_cohort, where="--set")
+    if path is not None:
+        options["path"] = str(path)
+    step = SourceStep.model_validate({"name": source, **options})
+    opened = open_step(step, seed=seed or 0, limit=limit)
+    if dry_run:
+        built = build_cohort(opened.tables, seed=seed or 0, config=config)
+    else:
+        built = cohort_step(opened, out, config=config, seed=seed or 0, n_jobs=jobs)
+    emit(_describe(built), _flow_text(built), as_json=json)
+
+
+def _describe(built: Cohort) -> dict[str, Any]:
+    return {
+        "flow": built.flow.to_dicts(),
+        "info": dict(built.info),
+        "split_fingerprint": built.split_fingerprint,
+    }
+
+
+def _flow_text(built: Cohort) -> str:
+    lines = [f"{'':2}{'step':<46}{'visits':>9}{'patients':>10}{'ECGs':>9}"]
+    for row in built.flow.iter_rows(named=True):
+        sign = {"dropped": "- ", "branch": "  . "}.get(row["kind"], "  ")
+        counts = f"{row['n_encounters']:>9,}{row['n_patients']:>10,}{row['n_records']:>9,}"
+        lines.append(f"{sign + row['step']:<48}{counts}")
+    lines.append(f"Patients shared between splits: {built.info['shared_patients']}")
+    return "\n".join(lines)
+
+
+def process(
+    cohort: CohortFolder,
+    out: Out,
+    recipe: Annotated[str, typer.Option(help="See `acsbench list recipes`.")] = "three_by_four",
+    set_: Set = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+    limit: Limit = None,
+    jobs: Jobs = None,
+    debug: Debug = False,
+) -> None:
+    """Make the waveform store of a cohort. A killed run goes on where it was."""
+    from acsbench.experiment.limit import load_cohort
+    from acsbench.experiment.plan import plan_store
+    from acsbench.experiment.steps import reopen_source, store_step
+    from acsbench.registry import canonical
+
+    built = load_cohort(cohort, limit=limit)
+    opened = reopen_source(cohort)
+    parameters = assignments(set_)
+    if dry_run:
+        plan = plan_store(opened, built, recipe=canonical(recipe), parameters=parameters)
+        return emit(plan, pairs(plan), as_json=json)
+    store = store_step(
+        opened, built, out, recipe=canonical(recipe), parameters=parameters, n_jobs=jobs
+    )
+    result = {"store": str(out), **store.manifest.config, **store.manifest.info}
+    return emit(result, pairs(result), as_json=json)
+
+
+def show(
+    ecg_id: Annotated[str, typer.Argument(help="Id of the ECG.")],
+    source: SourceName,
+    out: Annotated[Path, typer.Option(help="PNG or SVG file to write, or a folder for it.")],
+    path: SourcePath = None,
+    set_: Set = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+    seed: Seed = None,
+    debug: Debug = False,
+) -> None:
+    """Draw one ECG on paper grid, as PNG or SVG."""
+    from acsbench.experiment.config import SourceStep
+    from acsbench.experiment.steps import open_step
+    from acsbench.report.ecg_paper import save_ecg
+
+    options = assignments(set_) | ({} if path is None else {"path": str(path)})
+    opened = open_step(SourceStep.model_validate({"name": source, **options}), seed=seed or 0)
+    known = opened.tables.ecgs["ecg_id"]
+    if ecg_id not in known:
+        hint = did_you_mean(ecg_id, known)
+        raise UnknownNameError(f"Source '{source}' holds no ECG '{ecg_id}'.{hint}")
+    recording = next(iter(opened.source.recordings([ecg_id])))
+    if isinstance(recording, Exception):
+        raise recording
+    file = out if out.suffix in (".png", ".svg") else out / f"{ecg_id}.png"
+    if not dry_run:
+        save_ecg(recording, path=file)
+    emit({"file": str(file)}, str(file), as_json=json)

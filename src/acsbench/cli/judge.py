@@ -1,0 +1,59 @@
+"""Commands of judges, for anybody with two CSV files: evaluate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acsbench.cli.options import Debug, DryRun, Json, Limit, Seed, emit, pairs
+from acsbench.errors import ConfigError
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    predictions: Annotated[list[str], typer.Argument(help="CSV or Parquet files, or NAME=FILE.")],
+    labels: Annotated[Path, typer.Option(help="ecg_id, patient_id, label, ...")],
+    out: Annotated[Path | None, typer.Option(help="Folder for results.csv and the report.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task of files without a task column.")] = None,
+    split: Annotated[str, typer.Option(help="Split that is judged.")] = "test",
+    scores_are: Annotated[str, typer.Option(help="probability, logit or rank.")] = "probability",
+    json: Json = False,
+    dry_run: DryRun = False,
+    limit: Limit = None,
+    seed: Seed = None,
+    debug: Debug = False,
+) -> None:
+    """Judge prediction files against labels. Needs neither torch nor the rest of the pipeline."""
+    from acsbench.evaluation.evaluate import EvaluateConfig
+    from acsbench.evaluation.evaluate import evaluate as judge
+    from acsbench.experiment.limit import limit_judged, not_reportable
+    from acsbench.predictions import Predictions
+    from acsbench.report.page import write_report
+    from acsbench.tables import read_labels
+
+    known = ("probability", "logit", "rank")
+    if scores_are not in known:
+        raise ConfigError(f"--scores-are {scores_are} is none of {', '.join(known)}.")
+    table = read_labels(labels)
+    scored = [
+        Predictions.read(file, task=task or "task", scores_are=scores_are)  # type: ignore[arg-type]  # one of the three, as just checked
+        for file in predictions
+    ]
+    if dry_run:
+        plan = {p.model: f"{len(p.frame):,} scores of {', '.join(p.tasks)}" for p in scored}
+        return emit(plan, pairs(plan), as_json=json)
+    if limit is not None:
+        scored, table = limit_judged(scored, table, limit)
+    results = judge(scored, table, task, split=split, config=EvaluateConfig(seed=seed or 0))
+    if limit is not None:
+        results = replace(results, remarks=(not_reportable(limit), *results.remarks))
+    if out is not None:
+        results.to_csv(out / "results.csv")
+        write_report(results, out, title="Evaluation", facts={"Seed": str(seed or 0)})
+    result = {"results": results.frame.to_dicts(), "remarks": list(results.remarks)}
+    remarks = "".join(f"\nNote: {remark}" for remark in results.remarks)
+    return emit(result, f"{results}{remarks}", as_json=json)

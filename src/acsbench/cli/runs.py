@@ -1,0 +1,135 @@
+"""Commands of whole runs: demo, run, report, list, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from acsbench.cli.options import Debug, DryRun, Jobs, Json, Limit, Out, Seed, Set, emit, pairs
+from acsbench.errors import UnknownNameError, did_you_mean
+
+if TYPE_CHECKING:
+    from acsbench.experiment.config import ExperimentConfig
+
+__all__ = ["demo", "doctor", "list_", "report", "run"]
+
+
+def demo(
+    out: Out = Path("runs/demo"),
+    patients: Annotated[int, typer.Option(min=50, help="Size of the generated hospital.")] = 1500,
+    effect_mv: Annotated[
+        float | None, typer.Option(min=0, help="Size of the planted ST change, in mV.")
+    ] = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+    limit: Limit = None,
+    seed: Seed = None,
+    jobs: Jobs = None,
+    debug: Debug = False,
+) -> None:
+    """Run the whole road on a generated hospital. A few minutes, to a report."""
+    from acsbench.experiment.demo import demo_config
+
+    more = {} if effect_mv is None else {"effect_mv": effect_mv}
+    config = demo_config(
+        n_patients=patients, seed=seed or 0, hospital=str(out.parent / "hospital"), **more
+    )
+    _run(config, out=out, as_json=json, dry_run=dry_run, limit=limit, seed=seed, jobs=jobs)
+
+
+def run(
+    config: Annotated[Path, typer.Argument(help="Experiment file, TOML.")],
+    out: Annotated[Path | None, typer.Option(help="Folder; by default runs/<name>.")] = None,
+    set_: Set = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+    limit: Limit = None,
+    seed: Seed = None,
+    jobs: Jobs = None,
+    debug: Debug = False,
+) -> None:
+    """Run an experiment: raw data to report. Started again, it takes up where it was stopped."""
+    from acsbench.experiment.config import read_experiment
+
+    experiment = read_experiment(config, set_ or ())
+    _run(experiment, out=out, as_json=json, dry_run=dry_run, limit=limit, seed=seed, jobs=jobs)
+
+
+def _run(
+    config: ExperimentConfig,
+    *,
+    out: Path | None,
+    as_json: bool,
+    dry_run: bool,
+    limit: int | None,
+    seed: int | None,
+    jobs: int | None,
+) -> None:
+    changes = {"seed": seed, "limit": limit}
+    config = config.model_copy(update={k: v for k, v in changes.items() if v is not None})
+    if dry_run:
+        from acsbench.experiment.plan import plan_experiment
+
+        plan = plan_experiment(config)
+        return emit(plan, pairs(plan), as_json=as_json)
+    from acsbench.experiment.run import run_experiment
+
+    done = run_experiment(config, out=out, n_jobs=jobs)
+    shared = done.cohort.info["shared_patients"]
+    result = {
+        "report": str(done.report),
+        "shared_patients": shared,
+        "results": done.results.overall.to_dicts(),
+        "remarks": list(done.results.remarks),
+    }
+    remarks = "".join(f"Note: {remark}\n" for remark in done.results.remarks)
+    closing = f"Patients shared between splits: {shared}\nReport: {done.report}"
+    return emit(result, f"{done.results}\n\n{remarks}{closing}", as_json=as_json)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    out: Annotated[Path | None, typer.Option(help="Folder; by default the run's own.")] = None,
+    with_ids: Annotated[bool, typer.Option("--with-ids", help="Show ids and dates.")] = False,
+    json: Json = False,
+    dry_run: DryRun = False,
+    debug: Debug = False,
+) -> None:
+    """Write the report of a run again, from its results."""
+    from acsbench.experiment.run import rewrite_report
+
+    written = folder / "report.html" if dry_run else rewrite_report(folder, out, with_ids=with_ids)
+    emit({"report": str(written)}, f"Report: {written}", as_json=json)
+
+
+def list_(
+    kind: Annotated[str, typer.Argument(help="models, sources, recipes, tasks or metrics.")],
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List what is registered, plug-ins included."""
+    from acsbench.registry import KINDS, names
+
+    if kind not in KINDS:
+        raise UnknownNameError(
+            f"There is no list of '{kind}'.{did_you_mean(kind, KINDS)} Known: {', '.join(KINDS)}."
+        )
+    found = names(kind)
+    emit({kind: found}, "\n".join(found), as_json=json)
+
+
+def doctor(
+    out: Annotated[Path, typer.Option(help="Folder that runs would write to.")] = Path(),
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Check this machine. Python, libraries, extras, cores, disk."""
+    from acsbench.experiment.doctor import examine
+
+    findings = examine(out)
+    lines = [f"{'ok ' if f.is_fine else 'BAD'} {f.what}: {f.detail}" for f in findings]
+    emit({"findings": [f._asdict() for f in findings]}, "\n".join(lines), as_json=json)
+    if not all(f.is_fine for f in findings):
+        raise typer.Exit(2)
