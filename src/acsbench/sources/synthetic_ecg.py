@@ -105,8 +105,7 @@ def draw_page(
             page[row, printed] = twelve[row, printed]
     for row in range(len(STANDARD_12), len(PAGE_LEADS)):
         page[row] = twelve[STANDARD_12.index(PAGE_LEADS[row].removeprefix("long_"))]
-    offsets = rng.normal(0, 0.05, (len(PAGE_LEADS), 1))
-    page = np.rint((page + offsets) / GRID_MV) * GRID_MV
+    page = np.rint(page / GRID_MV) * GRID_MV
     if lost_lead >= 0:
         page[lost_lead] = np.nan
     return page.astype(np.float32)
@@ -166,11 +165,14 @@ def _project(vector: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _disturbance(rng: np.random.Generator, n_leads: int) -> NDArray[np.float64]:
-    """Baseline wander, 60 Hz hum and noise of the electrodes, shape (leads, samples)."""
+    """Offset, baseline wander, 60 Hz hum and noise, shape (leads, samples).
+
+    They arise in the eight independent leads, so the derived ones carry them by Einthoven's law.
+    """
     times = np.arange(N_SAMPLES) / SAMPLING_RATE
     breath = 2 * np.pi * rng.uniform(0.15, 0.35) * times + rng.uniform(0, 2 * np.pi)
     drift = 2 * np.pi * rng.uniform(0.03, 0.1) * times + rng.uniform(0, 2 * np.pi)
-    wander = rng.normal(0, 0.03, (n_leads, 1)) * np.sin(breath)
+    wander = rng.normal(0, 0.05, (n_leads, 1)) + rng.normal(0, 0.03, (n_leads, 1)) * np.sin(breath)
     wander += rng.normal(0, 0.04, (n_leads, 1)) * np.sin(drift)
     hum = rng.normal(0, 0.004, (n_leads, 1)) * np.sin(2 * np.pi * 60 * times)
     return np.asarray(wander + hum + rng.normal(0, 0.008, (n_leads, N_SAMPLES)))

@@ -21,6 +21,8 @@ __all__ = [
 ]
 
 _FIRST_DAY = dt.datetime(2110, 1, 1)
+_STRESS_TESTED = 0.054
+"""Of visits without a catheterization; published: 4,609 of 51,158 had either test."""
 _INCOME = ("under_25k", "25k_to_50k", "50k_to_75k", "75k_to_100k", "100k_to_200k", "above_200k")
 
 
@@ -79,7 +81,7 @@ def encounter_table(people: People, seed: int) -> pl.DataFrame:
     start = _start(visits)
     excluded, tested = visits["excluded"].to_numpy(), visits["tested"].to_numpy()
     treated, mace = visits["treated"].to_numpy(), visits["mace"].to_numpy()
-    stress = ~tested & (rng.random(n) < 0.05)
+    stress = ~tested & (rng.random(n) < _STRESS_TESTED)
     days = rng.integers(0, 10, n).astype(float)
     reason = rng.integers(0, 3, n)
     infarct = mace & (rng.random(n) < 0.5)

@@ -18,6 +18,7 @@ from acsbench.sources.synthetic_rates import (
     BENIGN_SD_MV,
     FLAGS_BY_GROUP,
     FLAGS_BY_LABEL,
+    FLAGS_EXCLUDED,
     MACE_GIVEN_LESION,
     OLDEST,
     RATES,
@@ -33,10 +34,6 @@ from acsbench.sources.synthetic_rates import (
 
 __all__ = ["People", "draw_people"]
 
-_TEST_PRONE = 0.75
-"""Share of a test-prone patient's visits that are tested; leaves patients in both populations."""
-_OTHER_TESTED = 0.10
-"""The same for everybody else, as a share of the overall rate."""
 _COPY_SHARE, _BLANK_SHARE, _LEAD_SHARE = 0.01, 0.005, 0.005
 _UNLINKED_SHARE, _MISSING_SHARE = 0.02, 0.005
 
@@ -80,14 +77,12 @@ def draw_people(
 
 def _patients(rng: np.random.Generator, n: int, rates: Rates) -> pl.DataFrame:
     frail = rng.random(n) < rates.frail
-    # solves prone * 0.75 + (1 - prone) * 0.10 * tested = tested
-    low = _OTHER_TESTED * rates.tested
-    prone = ~frail & (rng.random(n) < (rates.tested - low) / (_TEST_PRONE - low))
+    prone = ~frail & (rng.random(n) < rates.prone)
     age, female, race = np.zeros(n), np.zeros(n, bool), np.zeros(n, int)
     groups: list[tuple[NDArray[np.bool_], Demographics]] = [
         (frail, rates.frail_group),
         (prone, rates.tested_group),
-        (~frail & ~prone, rates.untested_group),
+        (~frail & ~prone, rates.other_group),
     ]
     for members, group in groups:
         size = int(members.sum())
@@ -117,12 +112,12 @@ def _visits(
     rng: np.random.Generator, patients: pl.DataFrame, rates: Rates, effect_mv: float
 ) -> pl.DataFrame:
     frail, prone = patients["frail"].to_numpy(), patients["prone"].to_numpy()
-    mean = np.where(frail, rates.visits_frail, rates.visits)
+    mean = np.where(frail, rates.visits_frail, np.where(prone, rates.visits_prone, rates.visits))
     patient = np.repeat(np.arange(len(patients)), 1 + rng.poisson(mean - 1))
     n = patient.size
     excluded = rng.random(n) < np.where(frail[patient], rates.excluded_frail, rates.excluded_other)
-    chance = np.where(prone[patient], _TEST_PRONE, _OTHER_TESTED * rates.tested)
-    tested = rng.random(n) < np.where(excluded, rates.tested_excluded, chance)
+    chance = np.where(excluded, rates.tested_excluded, rates.tested_prone * prone[patient])
+    tested = rng.random(n) < chance
     prior = np.where(tested, rates.lesion_tested, rates.lesion_untested)
     lesion = rng.random(n) < prior
     territory = rng.choice(len(TERRITORY_SHARES), size=n, p=TERRITORY_SHARES)
@@ -204,11 +199,13 @@ def _flags(
     """Findings of the report: noisy and weak, as published; the waveform does not show them."""
     tested = visits["tested"].to_numpy()[visit]
     treated = visits["treated"].to_numpy()[visit]
-    flags = {
-        name: rng.random(visit.size) < np.where(tested, high, low)
-        for name, (low, high) in FLAGS_BY_GROUP.items()
+    excluded = visits["excluded"].to_numpy()[visit]
+    chances = {
+        name: np.where(tested, high, low) for name, (low, high) in FLAGS_BY_GROUP.items()
+    } | {
+        name: np.where(~tested, untested, np.where(treated, positive, negative))
+        for name, (untested, negative, positive) in FLAGS_BY_LABEL.items()
     }
-    for name, (untested, negative, positive) in FLAGS_BY_LABEL.items():
-        chance = np.where(~tested, untested, np.where(treated, positive, negative))
-        flags[name] = rng.random(visit.size) < chance
-    return flags
+    for name, chance in FLAGS_EXCLUDED.items():
+        chances[name] = np.where(excluded, chance, chances[name])
+    return {name: rng.random(visit.size) < chance for name, chance in chances.items()}
