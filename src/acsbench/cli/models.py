@@ -80,8 +80,9 @@ def predict(
     """Score a split with a trained model. Writes `<model>--<task>--<split>.csv`."""
     from acsbench.experiment.config import ModelStep
     from acsbench.experiment.limit import load_cohort
-    from acsbench.experiment.steps import datasets, predict_step
+    from acsbench.experiment.steps import datasets, write_predictions
     from acsbench.models.base import load_model
+    from acsbench.models.base import predict as score
     from acsbench.store import WaveformStore
 
     step = ModelStep(name=model.resolve().name, model="loaded", task=tuple(task))
@@ -89,6 +90,6 @@ def predict(
     data = datasets(step, load_cohort(cohort, limit=limit), opened, split)
     result: dict[str, Any] = {"records": len(data), "without waveform": len(data.failed)}
     if not dry_run:
-        files = predict_step(load_model(model), data, out, name=step.name)
-        result["files"] = [str(file) for file in files]
+        scored = score(load_model(model), data, name=step.name)
+        result["files"] = [str(file) for file in write_predictions(scored, split, out)]
     emit(result, pairs(result), as_json=json)

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from acsbench.errors import InputError
-from acsbench.evaluation.evaluate import evaluate
 from acsbench.experiment.config import ExperimentConfig, ModelStep, read_experiment
-from acsbench.experiment.limit import not_reportable
+from acsbench.experiment.judging import Scored, Trained, choose_examples, judge_all, score_all
 from acsbench.experiment.steps import (
     OpenedSource,
     cohort_step,
-    datasets,
     make_step_model,
     open_step,
-    predict_step,
     store_step,
     train_step,
 )
-from acsbench.models.base import Model, predict
-from acsbench.predictions import Predictions
-from acsbench.provenance import atomic_path, atomic_text, read_manifest, write_manifest
-from acsbench.recording import Recording
+from acsbench.provenance import atomic_text, read_manifest, write_manifest
 from acsbench.report.page import write_report
-from acsbench.results import Curves, Results
+from acsbench.results import Results
 from acsbench.store import WaveformStore
 from acsbench.tables import Cohort
-from acsbench.tasks import TASKS, Task
 
 __all__ = ["RunResult", "rewrite_report", "run_experiment"]
 
@@ -55,13 +46,6 @@ class RunResult:
     report: Path
     results: Results
     cohort: Cohort
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Trained:
-    step: ModelStep
-    model: Model
-    store: WaveformStore | None
 
 
 def run_experiment(
@@ -92,8 +76,10 @@ def run_experiment(
     )
     log.info("patients shared between splits: %d", cohort.info["shared_patients"])
     trained = _train_all(config, opened, cohort, folder, n_jobs)
-    results = _judge(config, cohort, trained, folder)
-    report = _report(config, opened, cohort, trained, results, folder)
+    log.info("scoring and judging on test")
+    scored = score_all(trained, cohort, folder / "predictions")
+    results = judge_all(scored, cohort, config, folder)
+    report = _report(config, opened, cohort, scored, results, folder)
     _finish(config, opened, cohort, folder)
     return RunResult(folder=folder, report=report, results=results, cohort=cohort)
 
@@ -120,7 +106,7 @@ def _train_all(
     cohort: Cohort,
     folder: Path,
     n_jobs: int | None,
-) -> list[_Trained]:
+) -> list[Trained]:
     # every model is made once before anything slow, so that a wrong name or parameter shows now
     recipes = {
         step.name: make_step_model(step, seed=config.seed, folder=None).recipe
@@ -151,7 +137,7 @@ def _train_all(
             seed=config.seed,
             init_from=_start(step, config, folder),
         )
-        trained.append(_Trained(step=step, model=model, store=store))
+        trained.append(Trained(step=step, model=model, store=store))
     return trained + (_flags(config, cohort) if config.compare_flags else [])
 
 
@@ -163,7 +149,7 @@ def _start(step: ModelStep, config: ExperimentConfig, folder: Path) -> Path | No
     return Path(step.init_from)
 
 
-def _flags(config: ExperimentConfig, cohort: Cohort) -> list[_Trained]:
+def _flags(config: ExperimentConfig, cohort: Cohort) -> list[Trained]:
     """Return the source's classical findings as models, on every single task that is judged."""
     tasks = dict.fromkeys(task for step in config.models for task in step.tasks)
     taken = {step.name for step in config.models}
@@ -175,89 +161,25 @@ def _flags(config: ExperimentConfig, cohort: Cohort) -> list[_Trained]:
         for task in tasks:
             step = ModelStep(name=name, model=name, task=task)
             model = make_step_model(step, seed=config.seed, folder=None)
-            flags.append(_Trained(step=step, model=model, store=None))
+            flags.append(Trained(step=step, model=model, store=None))
     return flags
-
-
-def _judge(
-    config: ExperimentConfig, cohort: Cohort, trained: Sequence[_Trained], folder: Path
-) -> Results:
-    log.info("scoring and judging on test")
-    scored: dict[str, list[Predictions]] = {}
-    dropped: dict[str, dict[str, str]] = {}
-    for one in trained:
-        for split in ("val", "test"):
-            data = datasets(one.step, cohort, one.store, split)
-            predict_step(one.model, data, folder / "predictions", name=one.step.name)
-            if split == "test":
-                whole = predict(one.model, data, name=one.step.name)
-                for task in whole.tasks:
-                    part = whole.frame.filter(pl.col("task") == task)
-                    labelled = TASKS[task].select(cohort, "test")["ecg_id"].to_list()
-                    part = part.filter(pl.col("ecg_id").is_in(labelled))
-                    scored.setdefault(task, []).append(
-                        Predictions(part, whole.model, whole.scores_are)
-                    )
-                    dropped.setdefault(task, {}).update(data.failed)
-    results = [
-        _judge_task(TASKS[task], cohort, predictions, dropped[task], config, folder)
-        for task, predictions in scored.items()
-    ]
-    remarks = list(dict.fromkeys(remark for one in results for remark in one.remarks))
-    for one in trained:
-        remarks += [f"{one.step.name}: {remark}" for remark in getattr(one.model, "remarks", ())]
-    if config.limit is not None:
-        remarks.insert(0, not_reportable(config.limit))
-    joined = Results(
-        pl.concat(one.frame for one in results),
-        Curves(pl.concat(one.curves.frame for one in results)),
-        tuple(remarks),
-    )
-    joined.to_csv(folder / "results.csv")
-    with atomic_path(folder / "curves.csv") as temporary:
-        joined.curves.frame.write_csv(temporary)
-    return joined
-
-
-def _judge_task(
-    task: Task,
-    cohort: Cohort,
-    predictions: Sequence[Predictions],
-    dropped: dict[str, str],
-    config: ExperimentConfig,
-    folder: Path,
-) -> Results:
-    """Judge all models of a task on the same rows: those that every model has a waveform for."""
-    labels = task.labels(cohort).filter(~pl.col("ecg_id").is_in(list(dropped)))
-    with atomic_path(folder / "labels" / f"{task.name}.csv") as temporary:
-        labels.write_csv(temporary)
-    kept = [
-        replace(one, frame=one.frame.filter(~pl.col("ecg_id").is_in(list(dropped))))
-        for one in predictions
-    ]
-    results = evaluate(kept, labels, task, config=config.evaluate)
-    if not dropped:
-        return results
-    remark = (
-        f"Task {task.name}: {len(dropped)} test ECGs have no waveform and are scored by no model."
-    )
-    return replace(results, remarks=(*results.remarks, remark))
 
 
 def _report(
     config: ExperimentConfig,
     opened: OpenedSource,
     cohort: Cohort,
-    trained: Sequence[_Trained],
+    scored: Sequence[Scored],
     results: Results,
     folder: Path,
 ) -> Path:
     log.info("writing the report")
+    drawn = next(one for one in scored if one.step.name == config.models[-1].name)
     return write_report(
         results,
         folder,
         cohort=cohort,
-        examples=_examples(config, opened, cohort, trained),
+        examples=choose_examples(drawn, cohort, opened.source, n=config.report.n_examples),
         title=config.report.title or config.name,
         facts=run_facts(config, opened, cohort),
         with_ids=config.report.with_ids,
@@ -279,41 +201,6 @@ def run_facts(config: ExperimentConfig, opened: OpenedSource, cohort: Cohort) ->
     if opened.step.name == "synthetic":
         facts["Data"] = "A generated hospital: no row is a real patient."
     return facts
-
-
-def _examples(
-    config: ExperimentConfig,
-    opened: OpenedSource,
-    cohort: Cohort,
-    trained: Sequence[_Trained],
-) -> list[tuple[str, Recording]]:
-    """Test ECGs that the last model of the config scored highest and lowest, of either label."""
-    if config.report.n_examples == 0:
-        return []
-    one = next(t for t in trained if t.step.name == config.models[-1].name)
-    task = one.step.tasks[0]
-    data = datasets(one.step.model_copy(update={"task": task}), cohort, one.store, "test")
-    whole = predict(one.model, datasets(one.step, cohort, one.store, "test"))
-    labelled = pl.DataFrame({"ecg_id": data.ecg_ids, "label": data.labels})
-    ranked = (
-        whole.frame.filter(pl.col("task") == task)
-        .join(labelled, on="ecg_id")
-        .sort("score", "ecg_id")
-    )
-    chosen: list[tuple[str, str]] = []
-    for label, word in ((1, "positive"), (0, "negative")):
-        rows = ranked.filter(pl.col("label") == label)
-        for position, how in ((-1, "highest"), (0, "lowest")):
-            row = rows.row(position, named=True)
-            caption = f"Label {word}; {one.step.name} gave it its {how} score, {row['score']:.2f}"
-            chosen.append((caption, row["ecg_id"]))
-    chosen = chosen[: config.report.n_examples]
-    found = opened.source.recordings([ecg_id for _, ecg_id in chosen])
-    return [
-        (caption, recording)
-        for (caption, _), recording in zip(chosen, found, strict=True)
-        if isinstance(recording, Recording)
-    ]
 
 
 def _finish(config: ExperimentConfig, opened: OpenedSource, cohort: Cohort, folder: Path) -> None:
@@ -357,5 +244,6 @@ def rewrite_report(folder: Path, out: Path | None = None, *, with_ids: bool = Fa
     opened = open_step(config.source, seed=config.seed, limit=config.limit)
     cohort = cohort_step(opened, folder / "cohort", config=config.cohort, seed=config.seed)
     trained = _train_all(config, opened, cohort, folder, None)
-    results = _judge(config, cohort, trained, folder)
-    return _report(config, opened, cohort, trained, results, out or folder)
+    scored = score_all(trained, cohort, folder / "predictions")
+    results = judge_all(scored, cohort, config, folder)
+    return _report(config, opened, cohort, scored, results, out or folder)

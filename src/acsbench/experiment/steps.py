@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ import polars as pl
 from acsbench import registry
 from acsbench.cohort.build import CohortConfig, build_cohort
 from acsbench.dataset import WaveformDataset, load_dataset
-from acsbench.errors import InputError, StoreError
+from acsbench.errors import InputError
 from acsbench.experiment.config import ModelStep, SourceStep
 from acsbench.experiment.limit import limit_tables
-from acsbench.models.base import Model, load_model, make_model, predict
+from acsbench.models.base import Model, load_model, make_model
 from acsbench.predictions import Predictions
 from acsbench.provenance import atomic_path, holds, read_manifest, write_manifest
 from acsbench.sources.base import Source, open_source
@@ -30,10 +30,10 @@ __all__ = [
     "cohort_step",
     "make_step_model",
     "open_step",
-    "predict_step",
     "reopen_source",
     "store_step",
     "train_step",
+    "write_predictions",
 ]
 
 
@@ -195,16 +195,11 @@ def datasets(
     return load_dataset(cohort, store, tasks[0] if len(tasks) == 1 else tasks, split)
 
 
-def predict_step(model: Model, data: WaveformDataset, folder: Path, *, name: str) -> list[Path]:
-    """Score a dataset and write ``predictions/<model>--<task>--<split>.csv``, a file per task."""
-    if model.recipe is not None and data.store is None:
-        raise StoreError(f"Model '{name}' needs a store of recipe '{model.recipe}'.")
-    scored = predict(model, data, name=name)
+def write_predictions(scored: Predictions, split: str, folder: Path) -> list[Path]:
+    """Write ``<model>--<task>--<split>.csv``, a file per task."""
     written = []
     for task in scored.tasks:
-        part = Predictions(
-            scored.frame.filter(pl.col("task") == task), scored.model, scored.scores_are
-        )
-        file = f"{name.replace(':', '_')}--{task}--{data.split}.csv"
+        part = replace(scored, frame=scored.frame.filter(pl.col("task") == task))
+        file = f"{scored.model.replace(':', '_')}--{task}--{split}.csv"
         written.append(part.write(folder / file))
     return written

@@ -1,0 +1,142 @@
+"""Trained models to results: scores on val and test, one judgement per task, example ECGs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from acsbench.evaluation.evaluate import evaluate
+from acsbench.experiment.config import ExperimentConfig, ModelStep
+from acsbench.experiment.limit import not_reportable
+from acsbench.experiment.steps import datasets, write_predictions
+from acsbench.models.base import Model, predict
+from acsbench.predictions import Predictions
+from acsbench.provenance import atomic_path
+from acsbench.recording import Recording
+from acsbench.results import Curves, Results
+from acsbench.sources.base import Source
+from acsbench.store import WaveformStore
+from acsbench.tables import Cohort
+from acsbench.tasks import TASKS, Task
+
+__all__ = ["Scored", "Trained", "choose_examples", "judge_all", "score_all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A model of a run, and the store that its waveforms come from."""
+
+    step: ModelStep
+    model: Model
+    store: WaveformStore | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Scores of a model on val and test.
+
+    Attributes
+    ----------
+    step : ModelStep
+    val, test : Predictions
+    failed : dict of str to str
+        Test records without a waveform, with the reason.
+    remarks : tuple of str
+        What the model has to say about its training.
+    """
+
+    step: ModelStep
+    val: Predictions
+    test: Predictions
+    failed: dict[str, str]
+    remarks: tuple[str, ...]
+
+
+def score_all(trained: Sequence[Trained], cohort: Cohort, folder: Path) -> list[Scored]:
+    """Score val and test with every model, and write the predictions to ``folder``."""
+    return [_score(one, cohort, folder) for one in trained]
+
+
+def _score(one: Trained, cohort: Cohort, folder: Path) -> Scored:
+    found: dict[str, Predictions] = {}
+    failed: dict[str, str] = {}
+    for split in ("val", "test"):
+        data = datasets(one.step, cohort, one.store, split)
+        found[split] = predict(one.model, data, name=one.step.name)
+        write_predictions(found[split], split, folder)
+        failed = data.failed
+    return Scored(
+        step=one.step,
+        val=found["val"],
+        test=found["test"],
+        failed=failed,
+        remarks=tuple(getattr(one.model, "remarks", ())),
+    )
+
+
+def judge_all(
+    scored: Sequence[Scored], cohort: Cohort, config: ExperimentConfig, folder: Path
+) -> Results:
+    """Judge every task that a model was trained for; writes ``results.csv`` and ``curves.csv``."""
+    tasks = dict.fromkeys(task for one in scored for task in one.step.tasks)
+    results = [_judge_task(TASKS[task], scored, cohort, config, folder) for task in tasks]
+    remarks = [remark for one in results for remark in one.remarks]
+    remarks += [f"{one.step.name}: {remark}" for one in scored for remark in one.remarks]
+    if config.limit is not None:
+        remarks.insert(0, not_reportable(config.limit))
+    joined = Results(
+        pl.concat(one.frame for one in results),
+        Curves(pl.concat(one.curves.frame for one in results)),
+        tuple(dict.fromkeys(remarks)),
+    )
+    joined.to_csv(folder / "results.csv")
+    with atomic_path(folder / "curves.csv") as temporary:
+        joined.curves.frame.write_csv(temporary)
+    return joined
+
+
+def _judge_task(
+    task: Task, scored: Sequence[Scored], cohort: Cohort, config: ExperimentConfig, folder: Path
+) -> Results:
+    """Judge the models of a task on the same rows: those that each has a waveform for."""
+    mine = [one for one in scored if task.name in one.step.tasks]
+    dropped = sorted({ecg_id for one in mine for ecg_id in one.failed})
+    labels = task.labels(cohort).filter(~pl.col("ecg_id").is_in(dropped))
+    with atomic_path(folder / "labels" / f"{task.name}.csv") as temporary:
+        labels.write_csv(temporary)
+    # a model of several tasks also scores records outside this task's population
+    known = pl.col("ecg_id").is_in(labels["ecg_id"].implode()) & (pl.col("task") == task.name)
+    kept = [replace(one.test, frame=one.test.frame.filter(known)) for one in mine]
+    results = evaluate(kept, labels, task, config=config.evaluate)
+    failed = task.select(cohort, "test").filter(pl.col("ecg_id").is_in(dropped))
+    if failed.is_empty():
+        return results
+    remark = (
+        f"Task {task.name}: {len(failed)} test ECGs have no waveform and are scored by no model."
+    )
+    return replace(results, remarks=(*results.remarks, remark))
+
+
+def choose_examples(
+    scored: Scored, cohort: Cohort, source: Source, *, n: int
+) -> list[tuple[str, Recording]]:
+    """Test ECGs that a model scored highest and lowest, of either label, with their captions."""
+    task = TASKS[scored.step.tasks[0]]
+    labels = task.select(cohort, "test").select("ecg_id", pl.col(task.outcome).alias("label"))
+    ranked = scored.test.frame.filter(pl.col("task") == task.name).join(labels, on="ecg_id")
+    ranked = ranked.sort("score", "ecg_id")
+    chosen: dict[str, str] = {}
+    for label, word in ((True, "positive"), (False, "negative")):
+        rows = ranked.filter(pl.col("label") == label).rows(named=True)
+        for row, how in ((rows[-1], "highest"), (rows[0], "lowest")) if rows else ():
+            caption = f"Label {word}; {scored.step.name} gave it its {how} score, "
+            chosen.setdefault(row["ecg_id"], f"{caption}{row['score']:.2f}")
+    ids = list(chosen)[:n]
+    return [
+        (chosen[found.ecg_id], found)
+        for found in source.recordings(ids)
+        if isinstance(found, Recording)
+    ]
