@@ -12,10 +12,17 @@ from numpy.typing import NDArray
 
 from acsbench import registry
 from acsbench.dataset import WaveformDataset
-from acsbench.errors import MissingPathError, StoreError
+from acsbench.errors import MissingPathError, StoreError, TableError
 from acsbench.predictions import Predictions
 
-__all__ = ["CONFIG_NAME", "Model", "load_model", "make_model", "predict"]
+__all__ = [
+    "CONFIG_NAME",
+    "Model",
+    "load_model",
+    "make_model",
+    "predict",
+    "require_both_classes",
+]
 
 CONFIG_NAME = "config.json"
 """In a model's folder; its key ``model`` is the registered name."""
@@ -118,3 +125,29 @@ def predict(model: Model, data: WaveformDataset, *, name: str | None = None) -> 
         name or str(getattr(model, "name", type(model).__name__)),
         getattr(model, "scores_are", "probability"),
     )
+
+
+def require_both_classes(*splits: WaveformDataset) -> None:
+    """Check that every task has positives and negatives in every split, before anything slow.
+
+    Raises
+    ------
+    TableError
+        Naming each task and split that falls short, with its counts.
+    """
+    findings = []
+    for data in splits:
+        columns = data.labels.reshape(len(data), -1)
+        for task, labels in zip(data.tasks, columns.T, strict=True):
+            n_positive, n_negative = int((labels == 1).sum()), int((labels == 0).sum())
+            if n_positive == 0 or n_negative == 0:
+                findings.append(
+                    f"Task '{task}', split '{data.split}': {n_positive:,} positive, "
+                    f"{n_negative:,} negative and {int(np.isnan(labels).sum()):,} unknown labels."
+                )
+    if findings:
+        findings.append(
+            "A model needs both classes to learn and to choose. Use more patients, another "
+            "split, or leave the task out."
+        )
+        raise TableError("\n".join(findings))

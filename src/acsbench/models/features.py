@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import joblib
 import numpy as np
@@ -19,41 +20,55 @@ from sklearn.preprocessing import StandardScaler
 
 from acsbench.dataset import WaveformDataset
 from acsbench.errors import MissingPathError, StepError, StoreError, TableError, did_you_mean
-from acsbench.models.base import CONFIG_NAME
+from acsbench.models.base import CONFIG_NAME, require_both_classes
 from acsbench.predictions import ScoresAre
 from acsbench.provenance import StepConfig, atomic_path, atomic_text, parse_config
 from acsbench.signal.beats import MEASURE_NAMES, measure_ecg
+from acsbench.signal.leads import STANDARD_12
+from acsbench.store import WaveformStore
 
 __all__ = ["BoostingModel", "FlagModel", "LogisticModel"]
 
 CLASSICAL_FLAGS = ("has_st_eleva", "has_depress", "has_twave_inver", "has_twave_abnormal")
 MEASURED, TABULAR = "measured", "tabular"
+_JOINED_RECIPES = ("three_by_four", "paper_3x4")
+"""Recipes that join several leads in a row; known here so that a run refuses before it begins."""
 _ESTIMATORS_NAME = "estimators.joblib"
 
 
-class LogisticConfig(StepConfig):
-    """Parameters of `LogisticModel`.
+class FeatureConfig(StepConfig):
+    """What every model on features has to be told.
 
     Attributes
     ----------
     features : tuple of str
         Cohort columns, or the words ``measured`` (numbers measured on the ECG) and ``tabular``
         (every feature column of the cohort).
-    penalty_strength : float
-        Of the squared coefficients of standardised features; 0 for none.
     recipe : str or None
-        Needed for ``measured``.
+        Needed for ``measured``; one with a row for each lead.
     seed : int
     """
 
-    features: tuple[str, ...] = CLASSICAL_FLAGS
-    penalty_strength: float = Field(default=0.0, ge=0)
+    features: tuple[str, ...]
     recipe: str | None = None
     seed: int = Field(default=0, ge=0)
 
 
-class BoostingConfig(StepConfig):
-    """Parameters of `BoostingModel`; ``features`` and ``recipe`` as for `LogisticConfig`.
+class LogisticConfig(FeatureConfig):
+    """Parameters of `LogisticModel`, beside those of `FeatureConfig`.
+
+    Attributes
+    ----------
+    penalty_strength : float
+        Of the squared coefficients of standardised features; 0 for none.
+    """
+
+    features: tuple[str, ...] = CLASSICAL_FLAGS
+    penalty_strength: float = Field(default=0.0, ge=0)
+
+
+class BoostingConfig(FeatureConfig):
+    """Parameters of `BoostingModel`, beside those of `FeatureConfig`.
 
     Attributes
     ----------
@@ -61,7 +76,6 @@ class BoostingConfig(StepConfig):
         Most trees; the number used is the best on val.
     learning_rate : float
     max_leaf_nodes, min_samples_leaf : int
-    seed : int
     """
 
     features: tuple[str, ...] = (MEASURED, TABULAR)
@@ -70,7 +84,9 @@ class BoostingConfig(StepConfig):
     learning_rate: float = Field(default=0.05, gt=0)
     max_leaf_nodes: int = Field(default=8, ge=2)
     min_samples_leaf: int = Field(default=20, ge=1)
-    seed: int = Field(default=0, ge=0)
+
+
+ConfigT = TypeVar("ConfigT", bound=FeatureConfig)
 
 
 def feature_matrix(data: WaveformDataset, features: tuple[str, ...]) -> NDArray[np.float64]:
@@ -81,7 +97,7 @@ def feature_matrix(data: WaveformDataset, features: tuple[str, ...]) -> NDArray[
     TableError
         For a column the cohort does not have.
     StoreError
-        When ``measured`` is asked for without a store in millivolts.
+        When ``measured`` is asked for without a store in millivolts that has a row for each lead.
     """
     blocks = []
     table = data.feature_frame
@@ -102,11 +118,7 @@ def feature_matrix(data: WaveformDataset, features: tuple[str, ...]) -> NDArray[
 
 
 def _measured(data: WaveformDataset) -> NDArray[np.float64]:
-    store = data.store
-    if store is None:
-        raise StoreError("Measured features need a waveform store; load_dataset was given none.")
-    if store.units != "mV":
-        raise StoreError(f"Measured features are in millivolts; the store is in '{store.units}'.")
+    store = _measurable(data.store)
     rows = np.empty((len(data), len(MEASURE_NAMES)))
     for index in range(len(data)):
         item = data[index]
@@ -120,18 +132,31 @@ def _measured(data: WaveformDataset) -> NDArray[np.float64]:
     return rows
 
 
-def _labels_of(data: WaveformDataset, task: int) -> NDArray[np.float32]:
-    labels = data.labels
-    return labels if labels.ndim == 1 else labels[:, task]
+def _measurable(store: WaveformStore | None) -> WaveformStore:
+    if store is None:
+        raise StoreError("Measured features need a waveform store; load_dataset was given none.")
+    if store.units != "mV":
+        raise StoreError(f"Measured features are in millivolts; the store is in '{store.units}'.")
+    if not set(store.lead_names) & set(STANDARD_12):
+        raise _needs_single_leads(store.recipe, f"its rows are {', '.join(store.lead_names)}")
+    return store
 
 
-class _FeatureModel:
+def _needs_single_leads(recipe: str, why: str) -> StoreError:
+    return StoreError(
+        f"Features 'measured' need a row for each lead, and recipe '{recipe}' has none: {why}. "
+        "Set recipe = 'recorded_12'."
+    )
+
+
+class _FeatureModel(ABC, Generic[ConfigT]):
     """One scikit-learn estimator per task on a feature matrix."""
 
-    name: str
-    config: LogisticConfig | BoostingConfig
+    name: ClassVar[str]
+    config_class: type[ConfigT]
 
-    def __init__(self) -> None:
+    def __init__(self, **parameters: Any) -> None:
+        self.config = parse_config(self.config_class, parameters, where=f"Model '{self.name}'")
         self.recipe: str | None = self.config.recipe
         self.estimators: list[Any] = []
         if MEASURED in self.config.features and self.recipe is None:
@@ -139,22 +164,29 @@ class _FeatureModel:
                 f"Model '{self.name}': 'measured' features need waveforms; "
                 "set recipe = 'recorded_12'."
             )
+        if MEASURED in self.config.features and self.recipe in _JOINED_RECIPES:
+            raise _needs_single_leads(self.recipe, "it joins the leads of a printed line")
 
     def fit(self, train: WaveformDataset, val: WaveformDataset) -> Self:
-        """Fit one estimator per task; records with a missing label are left out."""
-        x = {
-            split: feature_matrix(data, self.config.features) for split, data in _named(train, val)
-        }
-        self.estimators = []
-        for task in range(len(train.tasks)):
-            known = {split: np.isfinite(_labels_of(d, task)) for split, d in _named(train, val)}
-            pairs = [
-                (x[split][known[split]], _labels_of(data, task)[known[split]].astype(int))
-                for split, data in _named(train, val)
-            ]
-            self.estimators.append(self._fit_one(*pairs[0], *pairs[1]))
+        """Fit one estimator per task; records with a missing label are left out.
+
+        Raises
+        ------
+        TableError
+            When a split has one class only, or a feature is not there.
+        StoreError
+            When ``measured`` is asked of a store that cannot give it.
+        """
+        require_both_classes(train, val)
+        x, x_val = (feature_matrix(data, self.config.features) for data in (train, val))
+        labels, labels_val = (data.labels.reshape(len(data), -1) for data in (train, val))
+        self.estimators = [
+            self._fit_one(*_known(x, y), *_known(x_val, y_val))
+            for y, y_val in zip(labels.T, labels_val.T, strict=True)
+        ]
         return self
 
+    @abstractmethod
     def _fit_one(
         self,
         x: NDArray[np.float64],
@@ -162,7 +194,7 @@ class _FeatureModel:
         x_val: NDArray[np.float64],
         y_val: NDArray[np.int64],
     ) -> Any:
-        raise NotImplementedError
+        """Fit the estimator of one task."""
 
     def predict_proba(self, data: WaveformDataset) -> NDArray[np.float64]:
         """Probabilities, (n, 2) for one task and (n, k) for several."""
@@ -200,13 +232,15 @@ class _FeatureModel:
         return model
 
 
-def _named(
-    train: WaveformDataset, val: WaveformDataset
-) -> tuple[tuple[str, WaveformDataset], tuple[str, WaveformDataset]]:
-    return ("train", train), ("val", val)
+def _known(
+    x: NDArray[np.float64], labels: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Rows whose label is there, and those labels as 0 and 1."""
+    known = np.isfinite(labels)
+    return x[known], labels[known].astype(np.int64)
 
 
-class LogisticModel(_FeatureModel):
+class LogisticModel(_FeatureModel[LogisticConfig]):
     """Logistic regression; by default unpenalised, on the four classical findings.
 
     Medians fill in missing values and features are standardised, both fitted on train.
@@ -218,10 +252,7 @@ class LogisticModel(_FeatureModel):
     """
 
     name = "logistic"
-
-    def __init__(self, **parameters: Any) -> None:
-        self.config = parse_config(LogisticConfig, parameters, where="Model 'logistic'")
-        super().__init__()
+    config_class = LogisticConfig
 
     def _fit_one(
         self,
@@ -230,13 +261,13 @@ class LogisticModel(_FeatureModel):
         x_val: NDArray[np.float64],  # noqa: ARG002  nothing is chosen on val
         y_val: NDArray[np.int64],  # noqa: ARG002
     ) -> Pipeline:
-        strength = self.config.penalty_strength  # type: ignore[union-attr]  # our own config
+        strength = self.config.penalty_strength
         regression = LogisticRegression(C=1 / strength if strength else np.inf, max_iter=1000)
         imputer = SimpleImputer(strategy="median", keep_empty_features=True)
         return make_pipeline(imputer, StandardScaler(), regression).fit(x, y)
 
 
-class BoostingModel(_FeatureModel):
+class BoostingModel(_FeatureModel[BoostingConfig]):
     """Gradient boosting on measured ECG features and the cohort's columns.
 
     The number of trees is the one with the best AUROC on val.
@@ -248,10 +279,7 @@ class BoostingModel(_FeatureModel):
     """
 
     name = "boosting"
-
-    def __init__(self, **parameters: Any) -> None:
-        self.config = parse_config(BoostingConfig, parameters, where="Model 'boosting'")
-        super().__init__()
+    config_class = BoostingConfig
 
     def _fit_one(
         self,
@@ -260,7 +288,7 @@ class BoostingModel(_FeatureModel):
         x_val: NDArray[np.float64],
         y_val: NDArray[np.int64],
     ) -> HistGradientBoostingClassifier:
-        whole = self._estimator(self.config.max_iter).fit(x, y)  # type: ignore[union-attr]  # our own config
+        whole = self._estimator(self.config.max_iter).fit(x, y)
         on_val = [roc_auc_score(y_val, s[:, 1]) for s in whole.staged_predict_proba(x_val)]
         return self._estimator(int(np.argmax(on_val)) + 1).fit(x, y)
 
@@ -268,9 +296,9 @@ class BoostingModel(_FeatureModel):
         config = self.config
         return HistGradientBoostingClassifier(
             max_iter=n_trees,
-            learning_rate=config.learning_rate,  # type: ignore[union-attr]  # our own config
-            max_leaf_nodes=config.max_leaf_nodes,  # type: ignore[union-attr]
-            min_samples_leaf=config.min_samples_leaf,  # type: ignore[union-attr]
+            learning_rate=config.learning_rate,
+            max_leaf_nodes=config.max_leaf_nodes,
+            min_samples_leaf=config.min_samples_leaf,
             early_stopping=False,
             random_state=config.seed,
         )

@@ -17,7 +17,8 @@ from torch import nn
 
 from acsbench.dataset import WaveformDataset
 from acsbench.errors import InputError, MissingPathError, StepError, StoreError
-from acsbench.models.base import CONFIG_NAME
+from acsbench.models.base import CONFIG_NAME, require_both_classes
+from acsbench.models.batches import read_inputs
 from acsbench.models.networks.resnet import ResNet
 from acsbench.provenance import (
     StepConfig,
@@ -115,13 +116,16 @@ class NeuralClassifier:
         StoreError, InputError
             When the store is of another recipe, or ``init_from`` does not fit.
         KeyboardInterrupt
-            A later call starts again, and ends with the same weights.
+            A later call takes up after the last finished epoch, and ends with the same weights.
+        TableError
+            When a split has one class only.
         """
         from acsbench.models.training import TrainingPlan, fit_network  # noqa: PLC0415  seconds
 
         self._require_recipe(train)
         if train.tasks != val.tasks:
             raise InputError(f"train has the tasks {train.tasks}, val {val.tasks}.")
+        require_both_classes(train, val)
         self.signature = _signature(train)
         if self.config.threads is not None:
             torch.set_num_threads(self.config.threads)
@@ -227,12 +231,9 @@ class NeuralClassifier:
         network = self.network.eval()
         with torch.inference_mode():
             for start in range(0, len(data), 128):
-                items = [data[i] for i in range(start, min(start + 128, len(data)))]
-                x = np.stack([item.waveform for item in items])
-                if self.config.use_mask:
-                    masks = np.stack([item.mask for item in items])
-                    x = np.concatenate([x, (masks > 0).astype(np.float32)], axis=1)
-                parts.append(torch.sigmoid(network(torch.from_numpy(x)).double()).numpy())
+                indices = range(start, min(start + 128, len(data)))
+                x = read_inputs(data, indices, use_mask=self.config.use_mask)
+                parts.append(torch.sigmoid(network(x).double()).numpy())
         scores = np.concatenate(parts)
         return np.hstack([1 - scores, scores]) if scores.shape[1] == 1 else scores
 

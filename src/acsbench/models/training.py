@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import logging
-import shutil
+import pickle
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,14 @@ from lightning.pytorch.loggers import CSVLogger
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
 from acsbench.dataset import WaveformDataset
+from acsbench.models.batches import EpochOrder, Records, as_it_is, seed_of
 
-__all__ = ["Batch", "TrainingPlan", "fit_network", "read_batch"]
+__all__ = ["TrainingPlan", "fit_network"]
+
+_LAST, _BEST = "last.ckpt", "best.ckpt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,69 +56,6 @@ class TrainingPlan:
     precision: str
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Inputs (batch, channels, samples) and labels (batch, tasks), NaN where missing."""
-
-    x: Tensor
-    labels: Tensor
-
-
-def read_batch(data: WaveformDataset, indices: Sequence[int], *, use_mask: bool) -> Batch:
-    """Stack records; with ``use_mask`` the masks follow the leads as channels of 0 and 1."""
-    items = [data[index] for index in indices]
-    x = torch.from_numpy(np.stack([item.waveform for item in items]))
-    if use_mask:
-        masks = np.stack([item.mask for item in items])
-        x = torch.cat([x, torch.from_numpy((masks > 0).astype(np.float32))], dim=1)
-    labels = torch.from_numpy(np.stack([np.atleast_1d(item.label) for item in items]))
-    return Batch(x, labels)
-
-
-class _Records(Dataset[Batch]):
-    """Reads a whole batch in one call, which is what torch asks of ``__getitems__``."""
-
-    def __init__(self, data: WaveformDataset, *, use_mask: bool) -> None:
-        self.data = data
-        self.use_mask = use_mask
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        batch = read_batch(self.data, indices, use_mask=self.use_mask)
-        return batch.x, batch.labels
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
-
-
-def _seed_of(*parts: int | str) -> int:
-    digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % 2**63
-
-
-class _EpochOrder(Sampler[int]):
-    """A new order each epoch, drawn from seed and epoch alone, so that resuming repeats it.
-
-    The epoch is asked of the Trainer: after a resume Lightning starts to read before it would have
-    called ``set_epoch``.
-    """
-
-    def __init__(self, n: int, *, seed: int, epoch: Callable[[], int]) -> None:
-        self.n = n
-        self.seed = seed
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __iter__(self) -> Iterator[int]:
-        rng = np.random.default_rng([self.seed, self.epoch()])
-        yield from rng.permutation(self.n).tolist()
-
-
 class _Trainee(lightning.LightningModule):
     """Binds a plain network to the Trainer: loss, metric, optimiser."""
 
@@ -126,9 +66,15 @@ class _Trainee(lightning.LightningModule):
         self.n_steps = n_steps
         self.seen: list[tuple[Tensor, Tensor]] = []
 
+    def on_train_start(self) -> None:
+        # a checkpoint does not say that its epoch was the one that stopped the training
+        stopper = self.trainer.early_stopping_callback
+        if isinstance(stopper, EarlyStopping) and stopper.wait_count >= stopper.patience:
+            self.trainer.should_stop = True
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        # seeded batch by batch: Lightning skips on_train_epoch_start in the first epoch of a resume
-        torch.manual_seed(_seed_of(self.plan.seed, self.current_epoch, batch_idx))
+        # seeded batch by batch, so that a resumed epoch repeats its dropout
+        torch.manual_seed(seed_of(self.plan.seed, self.current_epoch, batch_idx))
         x, labels = batch
         loss = _loss(self.network(x), labels)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(x))
@@ -176,6 +122,38 @@ def mean_auroc(labels: NDArray[np.float32], scores: NDArray[np.float64]) -> floa
     return float(np.mean(values))
 
 
+class _Keeper(ModelCheckpoint):
+    """Saves when an epoch's validation ends, which is where Lightning's own resume is exact.
+
+    Saved at the end of the training epoch instead, Lightning counts that epoch twice on resume.
+    """
+
+    def __init__(self, folder: Path, name: str, **options: Any) -> None:
+        super().__init__(
+            folder,
+            filename=Path(name).stem,
+            save_on_train_epoch_end=False,
+            enable_version_counter=False,
+            **options,
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the state, also when the folder has been moved since it was saved."""
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        super().load_state_dict(
+            {
+                **state_dict,
+                **{key: here(state_dict[key]) for key in paths},
+                "best_k_models": {here(p): s for p, s in state_dict["best_k_models"].items()},
+                "dirpath": self.dirpath,
+            }
+        )
+
+
 def fit_network(
     network: nn.Module,
     train: WaveformDataset,
@@ -186,8 +164,8 @@ def fit_network(
 ) -> nn.Module:
     """Train a network, keep the weights of the epoch with the best validation AUROC.
 
-    A training that was stopped starts again from its first epoch, and ends with the same weights
-    as one that was never stopped.
+    A training that was stopped, however rudely, takes up after its last finished epoch and ends
+    with the same weights as one that was never stopped.
 
     Parameters
     ----------
@@ -196,79 +174,90 @@ def fit_network(
     train, val : WaveformDataset
     plan : TrainingPlan
     folder : Path
-        For checkpoints and the CSV log.
+        For checkpoints and the CSV log; of this training alone.
 
     Raises
     ------
     KeyboardInterrupt
     """
-    # BatchNorm cannot train on a batch of one record
-    drop_last = len(train) % plan.batch_size == 1
-    n_batches = len(train) // plan.batch_size + (
-        0 if drop_last else len(train) % plan.batch_size > 0
-    )
-    trainee = _Trainee(network, plan, n_steps=max(n_batches, 1) * plan.epochs)
-    best = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor="val_auroc",
-        mode="max",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    stop = EarlyStopping("val_auroc", mode="max", patience=plan.patience)
-    shows_progress = sys.stderr.isatty()
-    callbacks: list[Any] = [stop, best]
-    if shows_progress:
-        callbacks.append(TQDMProgressBar(leave=False))
-    # an unfinished training starts again: Lightning's own resume does not repeat the same weights
-    shutil.rmtree(folder, ignore_errors=True)
-    with warnings.catch_warnings():
-        # Lightning's advice on workers, loggers and folders that are already there
-        warnings.filterwarnings("ignore", module=r"lightning")
-        warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch")
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch")
-        warnings.filterwarnings("ignore", message=r".*lr_scheduler\.step.*")
-        for name in ("lightning.pytorch", "lightning.fabric"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        trainer = lightning.Trainer(
-            max_epochs=plan.epochs,
-            accelerator="auto",
-            devices=1,
-            precision=plan.precision,  # type: ignore[arg-type]  # Lightning checks the word
-            callbacks=callbacks,
-            logger=CSVLogger(folder, name="log", version=""),
-            enable_progress_bar=shows_progress,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=10,
-            default_root_dir=folder,
+    with _quiet():
+        trainer = _trainer(plan, folder)
+        order = EpochOrder(len(train), seed=plan.seed, epoch=lambda: trainer.current_epoch)
+        on_train = DataLoader(
+            Records(train, use_mask=plan.use_mask),
+            plan.batch_size,
+            sampler=order,
+            collate_fn=as_it_is,
+            # BatchNorm cannot train on a batch of one record
+            drop_last=len(train) % plan.batch_size == 1,
         )
-        loaders = [
-            DataLoader(
-                _Records(train, use_mask=plan.use_mask),
-                plan.batch_size,
-                sampler=_EpochOrder(
-                    len(train), seed=plan.seed, epoch=lambda: trainer.current_epoch
-                ),
-                collate_fn=_as_it_is,
-                drop_last=drop_last,
-            ),
-            DataLoader(
-                _Records(val, use_mask=plan.use_mask), plan.batch_size, collate_fn=_as_it_is
-            ),
-        ]
-        _fit(trainer, trainee, loaders)
-    state = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+        on_val = DataLoader(
+            Records(val, use_mask=plan.use_mask), plan.batch_size, collate_fn=as_it_is
+        )
+        trainee = _Trainee(network, plan, n_steps=max(len(on_train), 1) * plan.epochs)
+        with _interruptible():
+            trainer.fit(
+                trainee, on_train, on_val, ckpt_path=_resume_from(folder), weights_only=True
+            )
+    state = torch.load(folder / _BEST, map_location="cpu", weights_only=True)["state_dict"]
     network.load_state_dict({k.removeprefix("network."): v for k, v in state.items()})
     return network.cpu().eval()
 
 
-def _fit(trainer: lightning.Trainer, trainee: _Trainee, loaders: list[Any]) -> None:
+def _trainer(plan: TrainingPlan, folder: Path) -> lightning.Trainer:
+    shows_progress = sys.stderr.isatty()
+    callbacks: list[Any] = [
+        EarlyStopping(
+            "val_auroc", mode="max", patience=plan.patience, check_on_train_epoch_end=False
+        ),
+        _Keeper(folder, _BEST, monitor="val_auroc", mode="max"),
+        _Keeper(folder, _LAST),
+    ]
+    if shows_progress:
+        callbacks.append(TQDMProgressBar(leave=False))
+    return lightning.Trainer(
+        max_epochs=plan.epochs,
+        accelerator="auto",
+        devices=1,
+        precision=plan.precision,  # type: ignore[arg-type]  # Lightning checks the word
+        callbacks=callbacks,
+        logger=CSVLogger(folder, name="log"),
+        enable_progress_bar=shows_progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        default_root_dir=folder,
+    )
+
+
+def _resume_from(folder: Path) -> Path | None:
+    """Return the newest checkpoint that can be read; a damaged one costs epochs, never the run."""
+    for name in (_LAST, _BEST):
+        path = folder / name
+        with contextlib.suppress(OSError, RuntimeError, ValueError, EOFError, pickle.PickleError):
+            torch.load(path, map_location="cpu", weights_only=True)
+            return path
+    return None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's advice on workers, loggers and folders from the user."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning")
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch")
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch")
+        warnings.filterwarnings("ignore", message=r".*lr_scheduler\.step.*")
+        yield
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Make Ctrl-C a KeyboardInterrupt again: Lightning exits and leaves the signal ignored."""
     try:
-        trainer.fit(trainee, loaders[0], loaders[1])
+        yield
     except SystemExit:
-        # Lightning turns Ctrl-C into an exit and leaves the signal ignored
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
