@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from acsbench.cohort.build import CohortConfig, build_cohort
-from acsbench.errors import ConfigError, InputError, RecordingError, TableError
+from acsbench.errors import ConfigError, InputError
 from acsbench.evaluation.metrics import auroc
 from acsbench.recording import Recording
 from acsbench.signal.leads import limb_residual
@@ -254,77 +254,3 @@ def test_a_folder_of_something_else_is_never_overwritten(tmp_path: Path, hospita
 def test_an_unknown_option_is_refused_with_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'n_patients'"):
         open_source("synthetic", n_patient=4)
-
-
-@pytest.fixture
-def broken(hospital: Path, tmp_path: Path) -> Path:
-    import shutil
-
-    shutil.copytree(hospital / V1, tmp_path / "v1", ignore=shutil.ignore_patterns("*.npz"))
-    return tmp_path / "v1"
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "message"),
-    [
-        ("ed-encounter.csv", "cath_010_day", "cath_10_day", "Did you mean 'cath_10_day'"),
-        ("ecg-metadata.csv", "ecg_id", "ecgid", "Did you mean 'ecgid'"),
-        ("patient.csv", "\npat", "\npta", "break the pattern"),
-        ("ed-encounter.csv", "\npat", "\npatffffffff,x\npat", "are not in patient.csv"),
-    ],
-)
-def test_a_broken_table_is_one_clear_error(
-    broken: Path, file: str, old: str, new: str, message: str
-) -> None:
-    edit(broken / file, old, new)
-    with pytest.raises(TableError, match=message):
-        NightingaleSource(path=broken).tables()
-
-
-def test_a_doubled_key_and_a_wrong_patient_are_named(broken: Path) -> None:
-    path = broken / "ecg-metadata.csv"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines, lines[-1]]))
-    with pytest.raises(TableError, match="stand in more than one row"):
-        NightingaleSource(path=broken).tables()
-    stranger = lines[1].split(",")[0]
-    swapped = [*lines[:-1], ",".join([stranger, *lines[-1].split(",")[1:]])]
-    path.write_text("\n".join(swapped))
-    with pytest.raises(TableError, match=r"another patient than their visit|linked"):
-        NightingaleSource(path=broken).tables()
-
-
-@pytest.mark.parametrize(
-    ("array", "reason"),
-    [
-        (np.zeros((12, 5000), np.float32), "wrong_shape"),
-        (np.zeros((15, 0), np.float32), "wrong_shape"),
-        (np.tile(np.linspace(-900, 900, 5000), (15, 1)), "wrong_units"),
-        (np.array([["a"] * 5000] * 15), "wrong_type"),
-    ],
-)
-def test_a_broken_waveform_has_a_reason(tmp_path: Path, array: np.ndarray, reason: str) -> None:
-    path = tmp_path / "0011223344.npz"
-    np.savez(path, array)
-    with pytest.raises(RecordingError) as caught:
-        read_recording(path)
-    assert caught.value.reason == reason
-    assert caught.value.ecg_id == "ecg0011223344"
-
-
-def test_truncated_and_empty_files_have_a_reason(hospital: Path, tmp_path: Path) -> None:
-    whole = next((hospital / V1 / "ecg-waveforms-npz").rglob("*.npz")).read_bytes()
-    for size, reason in ((0, "empty"), (100, "truncated"), (len(whole) // 2, "truncated")):
-        path = tmp_path / f"{size:010d}.npz"
-        path.write_bytes(whole[:size])
-        with pytest.raises(RecordingError) as caught:
-            read_recording(path)
-        assert caught.value.reason == reason
-    with pytest.raises(RecordingError, match="missing_file"):
-        read_recording(tmp_path / "none.npz")

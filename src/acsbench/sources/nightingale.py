@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from acsbench.errors import MissingPathError, RecordingError, TableError, first_few
 from acsbench.provenance import StepConfig, file_sha256, json_sha256
 from acsbench.recording import Recording
 from acsbench.signal.leads import PAGE_LEADS
+from acsbench.sources.arrays import read_array
+from acsbench.sources.csv_files import TableFile, read_all
 from acsbench.tables import (
     ECGS,
     ENCOUNTERS,
@@ -111,6 +110,13 @@ _METADATA_CSV = Schema(
     ),
 )
 _LINK_CSV = Schema("ecg-ed-enc.csv", (_ECG_ID,), (_ECG, _VISIT))
+_OTHER_VISIT_ID = {"enc_id": _VISIT_ID}
+_FILES = (
+    TableFile(_PATIENT_CSV, {race: f"race_{race}" for race in RACES}),
+    TableFile(_ENCOUNTER_CSV, _OTHER_VISIT_ID),
+    TableFile(_METADATA_CSV),
+    TableFile(_LINK_CSV, _OTHER_VISIT_ID),
+)
 
 
 class NightingaleSource(StepConfig):
@@ -142,15 +148,11 @@ class NightingaleSource(StepConfig):
         MissingPathError, TableError
             All findings of a table at once; joins that contradict each other.
         """
-        patients = self._read(_PATIENT_CSV, renamed={race: f"race_{race}" for race in RACES})
-        visits = self._read(_ENCOUNTER_CSV, renamed={"enc_id": _VISIT_ID})
-        metadata = self._read(_METADATA_CSV)
-        links = self._read(_LINK_CSV, renamed={"enc_id": _VISIT_ID})
+        patients, visits, metadata, links = read_all(self._root, _FILES)
         _check_joins(patients, visits, metadata, links)
-        files = [s.name for s in (_PATIENT_CSV, _ENCOUNTER_CSV, _METADATA_CSV, _LINK_CSV)]
         return Tables(
             source="nightingale",
-            fingerprint=json_sha256([file_sha256(self._root / name) for name in files]),
+            fingerprint=json_sha256([file_sha256(self._root / f.name) for f in _FILES]),
             ecgs=check(_ecgs(metadata, links), ECGS, where=self._root),
             patients=check(_patients(patients), PATIENTS, where=self._root),
             encounters=check(_encounters(visits), ENCOUNTERS, where=self._root),
@@ -161,12 +163,6 @@ class NightingaleSource(StepConfig):
             flags=CLASSICAL,
             min_count=10,
         )
-
-    def _read(self, schema: Schema, *, renamed: dict[str, str] | None = None) -> pl.DataFrame:
-        path = self._root / schema.name
-        frame = read_table(path)
-        spellings = {k: v for k, v in (renamed or {}).items() if k in frame.columns}
-        return check(frame.rename(spellings), schema, where=path)
 
     def recordings(self, ids: Sequence[str]) -> Iterator[Recording | RecordingError]:
         """Fifteen rows at 500 Hz in millivolts, NaN where nothing was printed."""
@@ -297,16 +293,12 @@ def read_recording(path: Path | str, ecg_id: str | None = None) -> Recording:
     Raises
     ------
     RecordingError
-        ``missing_file``, ``truncated``, ``empty``, ``wrong_shape``, ``wrong_type``,
-        ``all_missing`` or ``wrong_units``.
+        ``missing_file``, ``empty``, ``truncated``, ``wrong_type``, ``too_large``,
+        ``wrong_shape`` or ``wrong_units``.
     """
     path = Path(path)
     ecg_id = ecg_id or f"ecg{path.stem}"
-    if not path.is_file():
-        raise RecordingError(ecg_id, "missing_file", f"there is no {path}.")
-    if path.stat().st_size == 0:
-        raise RecordingError(ecg_id, "empty", f"{path.name} has no bytes.")
-    signal = _first_array(ecg_id, path)
+    signal = read_array(ecg_id, path)  # the key is not fixed: the first
     if signal.ndim != 2 or signal.shape[0] != len(PAGE_LEADS) or signal.shape[1] == 0:
         raise RecordingError(
             ecg_id,
@@ -331,27 +323,3 @@ def read_recording(path: Path | str, ecg_id: str | None = None) -> Recording:
         sampling_rate=SAMPLING_RATE,
         units="mV",
     )
-
-
-def _first_array(ecg_id: str, path: Path) -> NDArray[np.floating]:
-    """Return the first array of the archive; its key is not fixed."""
-    try:
-        # our own handle: numpy leaves its own open when the archive is damaged
-        with path.open("rb") as stream:
-            archive = np.load(stream, allow_pickle=False)
-            if isinstance(archive, np.ndarray) or not archive.files:
-                raise RecordingError(ecg_id, "empty", f"{path.name} holds no named array.")
-            array = archive[archive.files[0]]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise RecordingError(
-            ecg_id, "truncated", f"{path.name} is cut or damaged: {error}."
-        ) from None
-    except ValueError as error:
-        raise RecordingError(
-            ecg_id, "wrong_type", f"{path.name} is no array of numbers: {error}."
-        ) from None
-    if not np.issubdtype(array.dtype, np.floating):
-        if not np.issubdtype(array.dtype, np.integer):
-            raise RecordingError(ecg_id, "wrong_type", f"{path.name} holds {array.dtype} values.")
-        array = array.astype(np.float64)
-    return np.asarray(array)

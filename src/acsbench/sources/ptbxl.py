@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from acsbench.errors import (
-    MissingDependencyError,
-    MissingPathError,
-    RecordingError,
-    TableError,
-    first_few,
-)
+from acsbench.errors import MissingPathError, RecordingError, TableError, first_few
 from acsbench.provenance import StepConfig, file_sha256, json_sha256
 from acsbench.recording import Recording
-from acsbench.signal.leads import STANDARD_12, standard_name
+from acsbench.sources.wfdb_files import read_wfdb
 from acsbench.tables import ECGS, PATIENTS, Column, Schema, Tables, check, read_table
 
 __all__ = ["PtbxlSource"]
 
 _READINGS = {name: f"reading_{name.lower()}" for name in ("NORM", "MI", "STTC", "CD", "HYP")}
 """Column of each diagnostic class: what a cardiologist read, which is no outcome."""
-_TO_MV = {"mv": 1.0, "uv": 0.001, "v": 1000.0}
 _MASKED_AGE, _OLDEST_AGE = 300, 90
 """PTB-XL writes 300 for every age above 89; here 90 stands for them."""
 _DATABASE = Schema(
@@ -124,7 +114,7 @@ class PtbxlSource(StepConfig):
     def _recording(self, ecg_id: str, file: str | None) -> Recording:
         if file is None:
             raise RecordingError(ecg_id, "missing_file", "the id is not in ptbxl_database.csv.")
-        recording = _read(ecg_id, self.path / file)
+        recording = read_wfdb(ecg_id, self.path / file).standard()
         if recording.sampling_rate != self.sampling_rate:
             raise RecordingError(
                 ecg_id,
@@ -136,10 +126,7 @@ class PtbxlSource(StepConfig):
 
 def _ecgs(database: pl.DataFrame, classes: Mapping[str, str]) -> pl.DataFrame:
     """One row per record, with its age, fold and readings."""
-    found = [
-        _superclasses(codes, classes, ecg_id)
-        for ecg_id, codes in database.select("ecg_id", "scp_codes").iter_rows()
-    ]
+    found = _superclasses(database, classes)
     age = pl.when(pl.col("age") == _MASKED_AGE).then(_OLDEST_AGE).otherwise("age")
     dates = [name for name in ("recording_date",) if name in database.columns]
     return database.select(
@@ -162,70 +149,29 @@ def _patients(database: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _superclasses(codes: str, classes: Mapping[str, str], ecg_id: int) -> set[str]:
-    """Diagnostic classes of a record's statements, at any likelihood."""
-    try:
-        statements = ast.literal_eval(codes.strip())
-    except (ValueError, SyntaxError):
-        statements = None
-    if not isinstance(statements, dict):
+def _superclasses(database: pl.DataFrame, classes: Mapping[str, str]) -> list[set[str]]:
+    """Diagnostic classes of each record's statements, at any likelihood."""
+    found: list[set[str]] = []
+    broken: list[str] = []
+    for ecg_id, codes in database.select("ecg_id", "scp_codes").iter_rows():
+        statements = _dictionary(codes)
+        if statements is None:
+            broken.append(f"ecg_id {ecg_id}: {codes!r}")
+        else:
+            found.append({classes[code] for code in statements if code in classes})
+    if broken:
         raise TableError(
-            f"ptbxl_database.csv, ecg_id {ecg_id}: scp_codes {codes!r} is no dictionary of "
-            "statements and likelihoods."
+            f"ptbxl_database.csv, column scp_codes: {len(broken):,} values are no dictionary of "
+            f"statements and likelihoods, such as {{'NORM': 100.0}} ({first_few(broken, n=3)}). "
+            "Take the file as published."
         )
-    return {classes[code] for code in statements if code in classes}
+    return found
 
 
-def _read(ecg_id: str, path: Path) -> Recording:
-    wfdb = _import_wfdb()
-    for suffix in (".hea", ".dat"):
-        file = path.with_name(path.name + suffix)
-        if not file.is_file():
-            raise RecordingError(ecg_id, "missing_file", f"there is no {file}.")
-        if not file.stat().st_size:
-            raise RecordingError(ecg_id, "empty", f"{file.name} has no bytes.")
+def _dictionary(text: str) -> dict[str, float] | None:
     try:
-        record: Any = wfdb.rdrecord(str(path))
-    except (ValueError, IndexError, OSError, KeyError, TypeError) as error:
-        raise RecordingError(ecg_id, "truncated", f"{path.name} cannot be read: {error}.") from None
-    rows = _standard_rows(ecg_id, record.sig_name)
-    to_mv = _factors_to_mv(ecg_id, record.units)
-    return Recording(
-        ecg_id=ecg_id,
-        signal=np.ascontiguousarray((record.p_signal * to_mv).T[rows]),  # (leads, samples)
-        lead_names=STANDARD_12,
-        sampling_rate=float(record.fs),
-        units="mV",
-    )
-
-
-def _import_wfdb() -> Any:
-    try:
-        with warnings.catch_warnings():
-            # wfdb 4.3 calls pandas with a keyword that pandas is about to retire
-            warnings.simplefilter("ignore")
-            import wfdb  # noqa: PLC0415  an extra
-    except ImportError:
-        raise MissingDependencyError(
-            "Reading PTB-XL needs the library wfdb: pip install 'acsbench[formats]'."
-        ) from None
-    return wfdb
-
-
-def _standard_rows(ecg_id: str, sig_names: Sequence[str]) -> list[int]:
-    """Place of each standard lead in a file: by its name, never by position."""
-    names = [standard_name(name) for name in sig_names]
-    missing = [name for name in STANDARD_12 if name not in names]
-    if missing:
-        raise RecordingError(
-            ecg_id, "missing_leads", f"no lead {first_few(missing)} among {' '.join(sig_names)}."
-        )
-    return [names.index(name) for name in STANDARD_12]
-
-
-def _factors_to_mv(ecg_id: str, units: Sequence[str]) -> NDArray[np.float64]:
-    """Millivolts per unit of each signal of a file, shape (signals,)."""
-    strange = [unit for unit in units if unit.lower() not in _TO_MV]
-    if strange:
-        raise RecordingError(ecg_id, "wrong_units", f"unit {strange[0]} is none of mV, uV and V.")
-    return np.array([_TO_MV[unit.lower()] for unit in units])
+        value = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    is_readable = isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    return value if is_readable else None
