@@ -134,10 +134,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _disk_error(error: OSError, path: Path) -> Exception:
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StepError(
-            f"No space left on the disk that holds {path.parent}. Nothing half written was kept; "
-            "free some space and start again: finished work is not repeated."
+            f"No space left on the disk that holds {path.parent} ({error.strerror}). Nothing half "
+            "written was kept; free some space and start again: finished work is not repeated."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return StepError(

@@ -7,12 +7,13 @@ with its reason in the index. A shard is the unit of work, of retry and of resum
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -27,14 +28,20 @@ from acsbench.provenance import (
     write_manifest,
 )
 from acsbench.recording import RECORDED, Units, Waveform
+from acsbench.tables import read_table
 
 __all__ = [
     "SCALE",
     "SHARD_SIZE",
+    "Failures",
     "WaveformStore",
     "encode",
     "finish_store",
-    "shard_is_done",
+    "is_store_file",
+    "remove_leftovers",
+    "shard_failures",
+    "shard_files",
+    "write_failures",
     "write_shard",
 ]
 
@@ -42,6 +49,10 @@ SHARD_SIZE = 1024
 SCALE = 0.001
 """One step of the stored integers, in the waveform's unit: 1 microvolt for millivolts."""
 _LARGEST = np.iinfo(np.int16).max
+_INDEX, _FAILURES = "index.parquet", "failures.csv"
+
+Failures: TypeAlias = dict[str, dict[str, str]]
+"""``reason`` and ``detail`` of each record without a waveform, by id."""
 
 
 def encode(ecg_id: str, waveform: Waveform) -> NDArray[np.int16]:
@@ -69,27 +80,46 @@ def encode(ecg_id: str, waveform: Waveform) -> NDArray[np.int16]:
     return steps.astype(np.int16)
 
 
-def _names(shard: int) -> tuple[str, str, str]:
-    return f"signal-{shard:05d}.npy", f"mask-{shard:05d}.npy", f"part-{shard:05d}.json"
+def shard_files(shard: int) -> tuple[str, str]:
+    """Names of a shard's signal and mask; a shard whose every sample is recorded has no mask."""
+    return f"signal-{shard:05d}.npy", f"mask-{shard:05d}.npy"
 
 
-def shard_is_done(folder: Path, shard: int, job: str) -> bool:
-    """Whether a shard was already written for this job (a fingerprint of config and inputs)."""
-    part = folder / _names(shard)[2]
+def _part_name(shard: int) -> str:
+    return f"part-{shard:05d}.json"
+
+
+def is_store_file(name: str) -> bool:
+    """Whether a file of this name is ours, in a store that is not finished."""
+    return name.startswith((".", "signal-", "mask-", "part-", _INDEX, _FAILURES))
+
+
+def shard_failures(folder: Path, shard: int, job: str) -> Failures | None:
+    """Failures of a shard that was finished for this job; None when it was not finished.
+
+    Parameters
+    ----------
+    folder : Path
+    shard : int
+    job : str
+        Fingerprint of what is being made (config and inputs).
+    """
     try:
-        return bool(json.loads(part.read_text(encoding="utf-8"))["job"] == job)
-    except (OSError, json.JSONDecodeError, KeyError, TypeError):
-        return False
+        part = json.loads((folder / _part_name(shard)).read_text(encoding="utf-8"))
+        failures: Failures | None = dict(part["failures"]) if part["job"] == job else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return failures if (folder / shard_files(shard)[0]).is_file() else None
 
 
 def write_shard(
     folder: Path,
     shard: int,
-    records: Sequence[tuple[str, Waveform | RecordingError]],
+    records: Iterable[tuple[str, Waveform | RecordingError]],
     *,
     shape: tuple[int, int],
     job: str,
-) -> None:
+) -> Failures:
     """Write one shard; its part file, which marks it as done, comes last.
 
     Parameters
@@ -97,29 +127,40 @@ def write_shard(
     folder : Path
     shard : int
         Number of the shard.
-    records : sequence of (ecg_id, Waveform or RecordingError)
+    records : iterable of (ecg_id, Waveform or RecordingError)
         In the order of their rows.
     shape : (int, int)
         Leads and samples of every waveform.
     job : str
         Fingerprint of what is being made, so that two jobs never mix in one folder.
+
+    Returns
+    -------
+    dict
+        ``reason`` and ``detail`` of each id that failed.
     """
-    signals = np.zeros((len(records), *shape), dtype=np.int16)
-    masks = np.zeros((len(records), *shape), dtype=np.uint8)
-    failures: dict[str, dict[str, str]] = {}
-    for offset, (ecg_id, outcome) in enumerate(records):
+    blank = np.zeros(shape, np.int16), np.zeros(shape, np.uint8)
+    ids: list[str] = []
+    rows: list[tuple[NDArray[np.int16], NDArray[np.uint8]]] = []
+    failures: Failures = {}
+    for ecg_id, outcome in records:
+        ids.append(ecg_id)
         try:
-            signals[offset], masks[offset] = _row(ecg_id, outcome, shape)
+            rows.append(_row(ecg_id, outcome, shape))
         except RecordingError as error:
+            rows.append(blank)
             failures[ecg_id] = {"reason": error.reason, "detail": error.detail}
-    signal_name, mask_name, part_name = _names(shard)
-    _write_array(folder / signal_name, signals)
-    if (masks == RECORDED).all():
-        (folder / mask_name).unlink(missing_ok=True)
+    signal_path, mask_path = (folder / name for name in shard_files(shard))
+    # what is made again stops counting as done before a byte of it changes
+    _remove(folder / _part_name(shard))
+    _write_array(signal_path, [signal for signal, _ in rows])
+    if all((mask == RECORDED).all() for _, mask in rows):
+        _remove(mask_path)
     else:
-        _write_array(folder / mask_name, masks)
-    part = {"job": job, "ids": [ecg_id for ecg_id, _ in records], "failures": failures}
-    atomic_text(folder / part_name, json.dumps(part) + "\n")
+        _write_array(mask_path, [mask for _, mask in rows])
+    part = {"job": job, "ids": ids, "failures": failures}
+    atomic_text(folder / _part_name(shard), json.dumps(part) + "\n")
+    return failures
 
 
 def _row(
@@ -134,9 +175,34 @@ def _row(
     return encode(ecg_id, outcome), outcome.mask
 
 
-def _write_array(path: Path, array: NDArray[Any]) -> None:
+def _remove(path: Path) -> None:
+    # a missing file is left alone, so that a folder that cannot be written complains in one place
+    if path.exists():
+        path.unlink()
+
+
+def _write_array(path: Path, rows: Sequence[NDArray[Any]]) -> None:
+    header = np.lib.format.header_data_from_array_1_0(rows[0])
+    header["shape"] = (len(rows), *rows[0].shape)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, array)
+        # numpy's own writer loses the reason of a failure, and a full disk has to be named
+        np.lib.format.write_array_header_1_0(stream, header)
+        for row in rows:
+            stream.write(np.ascontiguousarray(row).data)
+
+
+def write_failures(folder: Path, failures: Failures) -> Path:
+    """Write ``failures.csv``: one line for each record without a waveform."""
+    rows = [{"ecg_id": ecg_id, **why} for ecg_id, why in failures.items()]
+    columns = dict.fromkeys(("ecg_id", "reason", "detail"), pl.String)
+    atomic_text(folder / _FAILURES, pl.DataFrame(rows, schema=columns).write_csv())
+    return folder / _FAILURES
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the half-written files of a process that was killed."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def finish_store(
@@ -146,7 +212,6 @@ def finish_store(
     recipe: Mapping[str, Any],
     inputs: Mapping[str, str],
     example: Waveform,
-    info: Mapping[str, Any] | None = None,
 ) -> WaveformStore:
     """Join the part files into ``index.parquet`` and ``failures.csv`` and write the manifest.
 
@@ -161,58 +226,59 @@ def finish_store(
         Fingerprints of what the store was made from.
     example : Waveform
         Any waveform of the store: gives lead names, rate, units and length.
-    info : mapping, optional
-        Further remarks for people.
     """
-    rows: list[dict[str, Any]] = []
-    failures: list[dict[str, str]] = []
-    outputs: list[str] = []
-    for shard in range(n_shards):
-        signal_name, mask_name, part_name = _names(shard)
-        part = json.loads((folder / part_name).read_text(encoding="utf-8"))
-        outputs += [name for name in (signal_name, mask_name) if (folder / name).is_file()]
-        for offset, ecg_id in enumerate(part["ids"]):
-            failure = part["failures"].get(ecg_id)
-            rows.append(
-                {
-                    "row": len(rows),
-                    "ecg_id": ecg_id,
-                    "shard": shard,
-                    "offset": offset,
-                    "status": "failed" if failure else "ok",
-                    "reason": failure["reason"] if failure else None,
-                }
-            )
-            if failure:
-                failures.append({"ecg_id": ecg_id, **failure})
-    text = {"ecg_id": pl.String, "reason": pl.String}
-    index = pl.DataFrame(rows, schema_overrides=text, infer_schema_length=None)
-    with atomic_path(folder / "index.parquet") as temporary:
-        index.write_parquet(temporary)
-    with atomic_path(folder / "failures.csv") as temporary:
-        pl.DataFrame(
-            failures, schema=dict.fromkeys(("ecg_id", "reason", "detail"), pl.String)
-        ).write_csv(temporary)
+    parts = [
+        json.loads((folder / _part_name(shard)).read_text(encoding="utf-8"))
+        for shard in range(n_shards)
+    ]
+    index = _index(parts)
+    stream = io.BytesIO()
+    index.write_parquet(stream)
+    with atomic_path(folder / _INDEX) as temporary:
+        temporary.write_bytes(stream.getvalue())
+    failures = {ecg_id: why for part in parts for ecg_id, why in part["failures"].items()}
+    write_failures(folder, failures)
+    shards = [name for shard in range(n_shards) for name in shard_files(shard)]
+    outputs = [*(name for name in shards if (folder / name).is_file()), _INDEX, _FAILURES]
     write_manifest(
         folder,
         step="process",
         config={"recipe": dict(recipe), "scale": SCALE},
         inputs=inputs,
-        outputs=[*outputs, "index.parquet", "failures.csv"],
-        patient_level=[*outputs, "index.parquet", "failures.csv"],
+        outputs=outputs,
+        patient_level=outputs,
         info={
             "lead_names": list(example.lead_names),
             "sampling_rate": example.sampling_rate,
             "units": example.units,
             "n_samples": example.signal.shape[1],
-            "n_records": len(rows),
+            "n_records": len(index),
             "n_failed": len(failures),
-            **(info or {}),
         },
     )
     for shard in range(n_shards):
-        (folder / _names(shard)[2]).unlink()
+        (folder / _part_name(shard)).unlink()
+    remove_leftovers(folder)
     return WaveformStore.open(folder)
+
+
+def _index(parts: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    rows = [
+        (ecg_id, shard, offset, part["failures"].get(ecg_id, {}).get("reason"))
+        for shard, part in enumerate(parts)
+        for offset, ecg_id in enumerate(part["ids"])
+    ]
+    schema = {"ecg_id": pl.String, "shard": pl.Int64, "offset": pl.Int64, "reason": pl.String}
+    frame = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("row")
+    status = pl.when(pl.col("reason").is_null()).then(pl.lit("ok")).otherwise(pl.lit("failed"))
+    return frame.select(
+        pl.col("row").cast(pl.Int64),
+        "ecg_id",
+        "shard",
+        "offset",
+        status.alias("status"),
+        "reason",
+    )
 
 
 @dataclass(frozen=True)
@@ -248,7 +314,7 @@ class WaveformStore:
             raise StoreError(
                 f"{folder} is the output of step '{manifest.step}', not a waveform store."
             )
-        index_path = folder / "index.parquet"
+        index_path = folder / _INDEX
         if not index_path.is_file():
             raise MissingPathError(
                 f"The store {folder} has lost its index.parquet. Process it again."
@@ -318,10 +384,15 @@ class WaveformStore:
         failed = self.index.filter(pl.col("status") != "ok")
         return dict(zip(failed["ecg_id"], failed["reason"], strict=True))
 
+    def failures(self) -> Failures:
+        """As `failed`, with the detail of each for people."""
+        table = read_table(self.folder / _FAILURES)
+        return {row.pop("ecg_id"): row for row in table.iter_rows(named=True)}
+
     def read_row(self, row: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Signal (float32, in the store's unit) and mask of one row, both (leads, samples)."""
         shard, offset = divmod(int(row), SHARD_SIZE)
-        signal_name, mask_name, _ = _names(shard)
+        signal_name, mask_name = shard_files(shard)
         steps = self._map(signal_name)
         if steps is None:
             raise StoreError(f"The store {self.folder} has lost {signal_name}. Process it again.")

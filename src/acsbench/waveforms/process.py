@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from acsbench.errors import InputError, RecordingError, StepError, first_few
-from acsbench.parallel import default_jobs, map_units
-from acsbench.provenance import json_sha256
+from acsbench.parallel import Workers, iter_units
+from acsbench.provenance import MANIFEST_NAME, atomic_text, free_bytes, json_sha256
 from acsbench.recording import Recording, Waveform
 from acsbench.store import (
     SHARD_SIZE,
+    Failures,
     WaveformStore,
     finish_store,
-    shard_is_done,
+    is_store_file,
+    remove_leftovers,
+    shard_failures,
+    write_failures,
     write_shard,
 )
 from acsbench.tables import Cohort
@@ -25,8 +30,7 @@ from acsbench.waveforms.recipes import NamedRecipe, get_recipe
 
 __all__ = ["process_waveforms"]
 
-_CHUNK = 128
-"""Records per call of a worker; small enough that two cores end together."""
+_BYTES_PER_SAMPLE = 2
 
 
 def process_waveforms(
@@ -38,10 +42,13 @@ def process_waveforms(
     folder: Path | str,
     max_failed_share: float = 0.05,
     n_jobs: int | None = None,
+    workers: Workers | None = None,
 ) -> WaveformStore:
     """Run a recipe over every included ECG of a cohort and keep the waveforms in a store.
 
-    A shard that was finished before is not made again, and a finished store is opened as it is.
+    A shard that was finished before is not made again, unless it holds a failed record that can
+    now be read; a finished store is opened as it is. Each shard is written by the worker that
+    made it.
 
     Parameters
     ----------
@@ -55,48 +62,74 @@ def process_waveforms(
     folder : Path
         Empty, new, or an earlier attempt at the same job.
     max_failed_share : float
-        Above this share of records without a waveform the step fails.
+        Above this share of records without a waveform the step fails, as early as it is sure.
     n_jobs : int, optional
-        Worker processes. No byte of the store depends on it.
+        Worker processes on this machine. No byte of the store depends on it.
+    workers : Workers, optional
+        Says where to work, in the place of ``n_jobs``: on a Dask cluster, say.
 
     Raises
     ------
     InputError
         When the folder holds something else.
     StepError
-        When too many records fail.
+        When too many records fail, or the disk is full or cannot be written. The folder then
+        holds no manifest, and what was finished is not made again.
     """
     folder = Path(folder)
     made = get_recipe(recipe, **(parameters or {}))
     ids = sorted(cohort.frame.filter("is_included")["ecg_id"])
     inputs = {"ids": json_sha256(ids), "source": source.tables().fingerprint}
-    job = json_sha256([made.describe(), inputs])
     finished = _finished(folder, made, inputs)
     if finished is not None:
+        _refuse_too_many_failures(finished.failures(), len(ids), max_failed_share, folder)
         return finished
     example = _example(source, made, ids)
+    job = json_sha256([made.describe(), inputs])
     shards = [ids[start : start + SHARD_SIZE] for start in range(0, len(ids), SHARD_SIZE)]
-    work = _MakeShard(source, made, folder, job, example.signal.shape)
-    todo = [(n, part) for n, part in enumerate(shards) if not shard_is_done(folder, n, job)]
-    for number, part in todo:
-        work.run(number, part, n_jobs=n_jobs or default_jobs())
-    store = finish_store(
-        folder,
-        n_shards=len(shards),
-        recipe=made.describe(),
-        inputs=inputs,
-        example=example,
+    work = _MakeShard(source, made, folder, job, (example.signal.shape[0], example.signal.shape[1]))
+    _prepare(folder, work, len(ids))
+    failures: Failures = {}
+    todo: list[tuple[int, list[str]]] = []
+    for number, part in enumerate(shards):
+        known = shard_failures(folder, number, job)
+        if known is None or work.can_mend(list(known)):
+            todo.append((number, part))
+        else:
+            failures |= known
+    for found in iter_units(work, todo, workers=workers or Workers(n_jobs=n_jobs), label=made.name):
+        failures |= found
+        _refuse_too_many_failures(failures, len(ids), max_failed_share, folder)
+    _refuse_too_many_failures(failures, len(ids), max_failed_share, folder)
+    return finish_store(
+        folder, n_shards=len(shards), recipe=made.describe(), inputs=inputs, example=example
     )
-    _refuse_too_many_failures(store, max_failed_share)
-    return store
+
+
+def _prepare(folder: Path, work: _MakeShard, n_records: int) -> None:
+    """Find out now, not after hours, that a folder cannot be written or is too small."""
+    trial = folder / ".can-write"
+    atomic_text(trial, "")
+    trial.unlink()
+    remove_leftovers(folder)
+    leads, samples = work.shape
+    written = sum(path.stat().st_size for path in folder.glob("signal-*.npy"))
+    needed = _BYTES_PER_SAMPLE * n_records * leads * samples - written
+    free = free_bytes(folder)
+    if needed > free:
+        raise StepError(
+            f"{n_records:,} waveforms of {leads} x {samples} samples need {needed / 1e6:,.0f} MB "
+            f"in {folder}, where {free / 1e6:,.0f} MB are free. Free some space, or choose "
+            "another folder with --out."
+        )
 
 
 def _finished(folder: Path, made: NamedRecipe, inputs: Mapping[str, str]) -> WaveformStore | None:
     """Open the store if this job finished it; refuse a folder that holds something else."""
     if not folder.is_dir() or not any(folder.iterdir()):
         return None
-    if not (folder / "manifest.json").is_file():
-        strange = [p.name for p in folder.iterdir() if not _is_ours(p.name)]
+    if not (folder / MANIFEST_NAME).is_file():
+        strange = [p.name for p in folder.iterdir() if not is_store_file(p.name)]
         if strange:
             raise InputError(
                 f"{folder} holds other files ({first_few(strange, n=3)}). Choose an empty folder."
@@ -116,13 +149,8 @@ def _finished(folder: Path, made: NamedRecipe, inputs: Mapping[str, str]) -> Wav
     return store
 
 
-def _is_ours(name: str) -> bool:
-    return name.startswith((".", "signal-", "mask-", "part-", "index.parquet", "failures.csv"))
-
-
 def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
-    import json  # noqa: PLC0415  tuples and numbers as a manifest reads them back
-
+    # tuples and numbers as a manifest reads them back
     return dict(json.loads(json.dumps(value, default=str)))
 
 
@@ -145,13 +173,15 @@ class _MakeShard:
     recipe: NamedRecipe
     folder: Path
     job: str
-    shape: tuple[int, ...]
+    shape: tuple[int, int]
 
-    def __call__(self, ids: Sequence[str]) -> list[tuple[str, Waveform | RecordingError]]:
-        return [
-            (ecg_id, self._one(found))
-            for ecg_id, found in zip(ids, self.source.recordings(ids), strict=True)
-        ]
+    def __call__(self, unit: tuple[int, Sequence[str]]) -> Failures:
+        number, ids = unit
+        return write_shard(self.folder, number, self._outcomes(ids), shape=self.shape, job=self.job)
+
+    def _outcomes(self, ids: Sequence[str]) -> Iterator[tuple[str, Waveform | RecordingError]]:
+        for ecg_id, found in zip(ids, self.source.recordings(ids), strict=True):
+            yield ecg_id, self._one(found)
 
     def _one(self, found: Recording | RecordingError) -> Waveform | RecordingError:
         if isinstance(found, RecordingError):
@@ -161,22 +191,23 @@ class _MakeShard:
         except RecordingError as error:
             return error
 
-    def run(self, number: int, ids: Sequence[str], *, n_jobs: int) -> None:
-        """Make one shard, its records divided among workers, and write it."""
-        chunks = [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
-        label = f"{self.recipe.name} shard {number}"
-        parts = map_units(self, chunks, n_jobs=n_jobs, label=label)
-        records = [record for part in parts for record in part]
-        shape = (self.shape[0], self.shape[1])
-        write_shard(self.folder, number, records, shape=shape, job=self.job)
+    def can_mend(self, failed: Sequence[str]) -> bool:
+        """Whether a record that failed in an earlier attempt gives a waveform now."""
+        return any(isinstance(one, Waveform) for _, one in self._outcomes(failed))
 
 
-def _refuse_too_many_failures(store: WaveformStore, max_failed_share: float) -> None:
-    failed = store.failed()
-    if len(failed) > max_failed_share * len(store):
-        counts = dict(Counter(failed.values()).most_common())
-        raise StepError(
-            f"{len(failed):,} of {len(store):,} ECGs have no waveform: {counts} (first: "
-            f"{first_few(sorted(failed), n=3)}; all in {store.folder / 'failures.csv'}). The "
-            f"limit is a share of {max_failed_share:g}: mend the source, or raise max_failed_share."
-        )
+def _refuse_too_many_failures(
+    failures: Failures, n_records: int, max_failed_share: float, folder: Path
+) -> None:
+    if len(failures) <= max_failed_share * n_records:
+        return
+    is_finished = (folder / MANIFEST_NAME).is_file()
+    lines = folder / "failures.csv" if is_finished else write_failures(folder, failures)
+    counts = dict(Counter(why["reason"] for why in failures.values()).most_common())
+    raise StepError(
+        f"{len(failures):,} of {n_records:,} ECGs have no waveform: {counts} (first: "
+        f"{first_few(sorted(failures), n=3)}; all in {lines}). The limit is a share of "
+        f"{max_failed_share:g}: mend the source"
+        f"{' and choose another folder' if is_finished else ''}, or raise max_failed_share. What "
+        "was processed is kept."
+    )
