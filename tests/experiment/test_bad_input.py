@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
+import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -228,25 +230,20 @@ def test_a_folder_that_cannot_be_written_is_named(
     assert "Traceback" not in shown
 
 
-def test_a_full_disk_leaves_nothing_half_written(
-    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert build(raw, tmp_path / "cohort") == 0
-    arguments = ["process", "--cohort", str(tmp_path / "cohort"), "--out", str(tmp_path / "store")]
+def test_a_full_disk_leaves_nothing_half_written(built: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    command = [sys.executable, "-m", "acsbench", "process", "--cohort", str(built)]
+    command += ["--out", str(store), "--jobs", "1", "--json"]
 
-    def no_room(stream: object, array: object) -> None:
-        raise OSError(28, "No space left on device")
+    def little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    with monkeypatch.context() as full:
-        full.setattr("numpy.save", no_room)
-        with pytest.raises(SystemExit) as leaving:
-            main([*arguments, "--jobs", "1"])
-    assert leaving.value.code == 1
-    message = capsys.readouterr().err
-    assert "No space left" in message
-    assert str(tmp_path / "store") in message
-    assert [p.name for p in (tmp_path / "store").glob("*") if p.suffix == ".npy"] == []
-    with pytest.raises(SystemExit) as leaving:
-        main([*arguments, "--jobs", "1", "--json"])
-    assert not leaving.value.code
-    assert json.loads(re.sub(r"^[^{]*", "", capsys.readouterr().out))["n_failed"] == 0
+    full = subprocess.run(
+        command, capture_output=True, text=True, check=False, preexec_fn=little_room
+    )
+    assert full.returncode == 1
+    assert f"No space left on the disk that holds {store}" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert list(store.glob("*.npy")) == []
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(again.stdout)["n_failed"] == 0

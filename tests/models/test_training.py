@@ -190,3 +190,8 @@ def test_a_training_that_stopped_early_is_not_taken_further(
     for _ in range(2):
         make_model("resnet18", **parameters, folder=tmp_path).fit(train, val)
     assert steps == []
+
+
+def test_ten_steps_are_enough_for_a_warm_up(store: WaveformStore) -> None:
+    train, val, _ = sets(store)
+    make_model("resnet18", **{**SMALL, "batch_size": 16, "epochs": 5}).fit(train, val)

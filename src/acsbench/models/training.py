@@ -29,6 +29,7 @@ from acsbench.models.batches import EpochOrder, Records, as_it_is, seed_of
 __all__ = ["TrainingPlan", "fit_network"]
 
 _LAST, _BEST = "last.ckpt", "best.ckpt"
+_FEWEST_STEPS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +100,10 @@ class _Trainee(lightning.LightningModule):
         )
         if plan.schedule == "constant":
             return optimiser
+        # a warm-up of a tenth of fewer steps would be none, by which OneCycleLR divides
+        n_steps = max(self.n_steps, _FEWEST_STEPS)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, plan.learning_rate, total_steps=self.n_steps, pct_start=0.1
+            optimiser, plan.learning_rate, total_steps=n_steps, pct_start=0.1
         )
         return [optimiser], [{"scheduler": schedule, "interval": "step"}]
 
