@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,26 @@ from scipy import signal as scipy_signal
 
 from acsbench.signal.leads import STANDARD_12
 
-__all__ = ["LEAD_MEASURES", "MEASURE_NAMES", "find_r_peaks", "measure_ecg", "median_beat"]
+__all__ = [
+    "LEAD_MEASURES",
+    "MEASURE_NAMES",
+    "find_qrs",
+    "find_r_peaks",
+    "measure_ecg",
+    "median_beat",
+]
 
 _QRS_BAND_HZ = (8.0, 25.0)
 """Most of a QRS complex's power lies here, little of P and T's (specification W6)."""
 _REFRACTORY_S = 0.25
 _BEFORE_S, _AFTER_S = 0.25, 0.50
 """Window of a median beat around its R peak."""
+
+_QRS_REACH_S = (0.020, 0.130)
+"""How far a QRS complex may reach from its R peak: bundle branch blocks included."""
+_USUAL_QRS_S = (0.050, 0.048)
+"""Start before and end after R; stand in where none is found (LUDB, 140 ECGs: median end 0.048)."""
+_QUIET_SLOPE, _QUIET_S, _SLOPE_SMOOTHING_S = 0.08, 0.020, 0.005
 
 LEAD_MEASURES = (
     "r_amplitude",
@@ -99,6 +113,55 @@ def median_beat(
     return np.median(np.stack(whole), axis=0).astype(np.float64) if whole else None
 
 
+def find_qrs(
+    beats: Sequence[NDArray[np.float64]], *, r: int, sampling_rate: float
+) -> tuple[int | None, int | None]:
+    """Start and end (J point) of the QRS complex: where all leads together leave and find rest.
+
+    The slopes of the leads are joined by their root mean square, so that a lead which is
+    isoelectric at the end of the QRS (and would end early) does not decide. Rest is 20 ms under
+    8 % of the complex's steepest slope.
+
+    Parameters
+    ----------
+    beats : sequence of ndarray, shape (samples,)
+        Median beats of one or more leads, in the same unit, aligned at their R peak.
+    r : int
+        Position of the R peak.
+    sampling_rate : float
+        Hz.
+
+    Returns
+    -------
+    start, end : int or None
+        None where there is no rest from 20 to 130 ms before or after R.
+
+    Notes
+    -----
+    On LUDB (140 ECGs, the median lead's mark of two cardiologists) the end's error is 0.5 ms at
+    the median, in 90 % of the ECGs -6 to +9 ms, and in 96 % at most 20 ms; the start's 4.5 ms, -17
+    to +13 ms, 96 %. A fixed 40 ms after R is 7.5 ms early at the median, and in 90 % of the ECGs
+    -27 to +5 ms off.
+    """
+    smooth = ndimage.gaussian_filter1d(np.stack(beats), _SLOPE_SMOOTHING_S * sampling_rate, axis=1)
+    slope = np.sqrt(np.mean(np.gradient(smooth, axis=1) ** 2, axis=0))
+    around = round(0.08 * sampling_rate)
+    limit = _QUIET_SLOPE * slope[max(r - around, 0) : r + around].max()
+    start = _rest(slope[: r + 1][::-1], limit, sampling_rate)
+    end = _rest(slope[r:], limit, sampling_rate)
+    return (None if start is None else r - start), (None if end is None else r + end)
+
+
+def _rest(slope: NDArray[np.float64], limit: float, sampling_rate: float) -> int | None:
+    """Samples from the peak to the first 20 ms whose slope stays under the limit."""
+    quiet = max(round(_QUIET_S * sampling_rate), 1)
+    first, last = (round(seconds * sampling_rate) for seconds in _QRS_REACH_S)
+    # the largest slope of the 20 ms that begin at each sample
+    ahead = ndimage.maximum_filter1d(slope, quiet, origin=-(quiet // 2))
+    resting = np.flatnonzero(ahead[first:last] < limit)
+    return first + int(resting[0]) if resting.size else None
+
+
 def measure_ecg(
     signal: NDArray[np.floating],
     mask: NDArray[np.uint8],
@@ -108,9 +171,10 @@ def measure_ecg(
 ) -> dict[str, float]:
     """Measure rate, QRS, ST and T of one ECG on the median beat of each lead.
 
-    Amplitudes are against the PR segment (80 to 50 ms before R). ST is read 40, 60 and 80 ms after
-    a J point taken at R + 40 ms; T in 160 to 400 ms after R, scaled by the square root of the RR
-    interval (Bazett's rule).
+    The QRS complex is found on all leads together (`find_qrs`; where it is not, it reaches from 50
+    ms before to 48 ms after R). Amplitudes are against the PR segment, 30 to 6 ms before its
+    start. ST is read 40, 60 and 80 ms after its end, the J point; T in 160 to 400 ms after R,
+    scaled by the square root of the RR interval (Bazett's rule).
 
     Parameters
     ----------
@@ -138,14 +202,25 @@ def measure_ecg(
     measures["heart_rate"] = float(60 / np.median(rr_s))
     measures["rr_sd_ms"] = float(1000 * rr_s.std())
     before, after = round(_BEFORE_S * sampling_rate), round(_AFTER_S * sampling_rate)
-    for lead in STANDARD_12:
-        if lead not in rows:
-            continue
-        beat = median_beat(rows[lead], peaks, before=before, after=after)
-        if beat is not None:
-            stretch = float(np.sqrt(np.clip(np.median(rr_s), 0.4, 1.5)))
-            for name, value in _measure_beat(beat, before, sampling_rate, stretch):
-                measures[f"{name}_{lead}"] = value
+    found = {
+        lead: median_beat(rows[lead], peaks, before=before, after=after)
+        for lead in STANDARD_12
+        if lead in rows
+    }
+    beats = {lead: beat for lead, beat in found.items() if beat is not None}
+    if not beats:
+        return measures
+    start, end = find_qrs(list(beats.values()), r=before, sampling_rate=sampling_rate)
+    marks = _Marks(
+        r=before,
+        qrs_start=start or before - round(_USUAL_QRS_S[0] * sampling_rate),
+        j_point=end or before + round(_USUAL_QRS_S[1] * sampling_rate),
+        sampling_rate=sampling_rate,
+        t_stretch=float(np.sqrt(np.clip(np.median(rr_s), 0.4, 1.5))),
+    )
+    for lead, beat in beats.items():
+        for name, value in _measure_beat(beat, marks):
+            measures[f"{name}_{lead}"] = value
     return measures
 
 
@@ -166,22 +241,29 @@ def _common_peaks(rows: dict[str, NDArray[np.float64]], sampling_rate: float) ->
     )
 
 
-def _measure_beat(
-    beat: NDArray[np.float64], r: int, sampling_rate: float, stretch: float
-) -> Iterator[tuple[str, float]]:
-    def at(milliseconds: float) -> int:
-        return r + round(milliseconds / 1000 * sampling_rate)
+class _Marks(NamedTuple):
+    r: int
+    qrs_start: int
+    j_point: int
+    sampling_rate: float
+    t_stretch: float
 
-    level = float(np.median(beat[at(-80) : at(-50)]))
-    beat = beat - level
-    qrs = beat[at(-50) : at(50)]
-    t_wave = beat[at(160 * stretch) : min(at(400 * stretch), beat.size)]
+    def after(self, start: int, milliseconds: float) -> int:
+        return start + round(milliseconds / 1000 * self.sampling_rate)
+
+
+def _measure_beat(beat: NDArray[np.float64], marks: _Marks) -> Iterator[tuple[str, float]]:
+    r, j_point, after = marks.r, marks.j_point, marks.after
+    beat = beat - np.median(beat[after(marks.qrs_start, -30) : after(marks.qrs_start, -6)])
+    qrs = beat[after(r, -50) : after(r, 50)]
+    t_start, t_end = after(r, 160 * marks.t_stretch), after(r, 400 * marks.t_stretch)
+    t_wave = beat[t_start:t_end]
     yield "r_amplitude", float(qrs.max())
     yield "s_amplitude", float(qrs.min())
-    yield "qrs_area", float(qrs.sum() / sampling_rate)
+    yield "qrs_area", float(qrs.sum() / marks.sampling_rate)
     for milliseconds in (40, 60, 80):
-        around = beat[at(40 + milliseconds - 6) : at(40 + milliseconds + 6) + 1]
+        around = beat[after(j_point, milliseconds - 6) : after(j_point, milliseconds + 6) + 1]
         yield f"st_j{milliseconds}", float(around.mean())
-    yield "st_slope", float(beat[at(120)] - beat[at(80)])
+    yield "st_slope", float(beat[after(j_point, 80)] - beat[after(j_point, 40)])
     yield "t_amplitude", float(t_wave[np.argmax(np.abs(t_wave))])
-    yield "t_area", float(t_wave.sum() / sampling_rate)
+    yield "t_area", float(t_wave.sum() / marks.sampling_rate)
