@@ -256,7 +256,7 @@ def test_small_counts_are_hidden_and_cannot_be_computed_back(tmp_path: Path) -> 
 
 def test_the_verdict_is_said_in_words(tmp_path: Path) -> None:
     text = page(tmp_path)
-    assert "Of 2 models, resnet18 separates" in text
+    assert "Of 2 models, resnet18 has the highest AUROC" in text
     assert "0.742 (0.692-0.782)" in text
     assert "ST elevation" in text
     assert "not reportable" in text

@@ -14,19 +14,22 @@ from pydantic import Field
 
 from acsbench.provenance import StepConfig, atomic_text
 from acsbench.recording import Recording
+from acsbench.report.counts import guarded_fact, guarded_text, privacy_note
 from acsbench.report.ecg_paper import draw_ecg
-from acsbench.report.figures import flow_figure, forest_figure, roc_figure
+from acsbench.report.figures import forest_figure, roc_figure
+from acsbench.report.flow import flow_figure
+from acsbench.report.names import model_title, question
 from acsbench.report.tables import (
+    LEVEL,
     Table,
     difference_table,
-    model_title,
+    interval_title,
     subgroup_table,
     table_one,
     verdict_table,
 )
 from acsbench.results import Results, format_estimate
 from acsbench.tables import Cohort
-from acsbench.tasks import TASKS
 
 __all__ = ["ReportConfig", "write_report"]
 
@@ -60,7 +63,7 @@ class _TaskPart:
     subgroups: Table
 
 
-def write_report(
+def write_report(  # noqa: PLR0913  each is one thing a page shows
     results: Results,
     folder: Path,
     *,
@@ -70,6 +73,7 @@ def write_report(
     facts: Mapping[str, str] | None = None,
     with_ids: bool = False,
     min_count: int = 0,
+    level: float = LEVEL,
 ) -> Path:
     """Write one page that anybody can open and print.
 
@@ -88,13 +92,18 @@ def write_report(
     with_ids : bool
         Print the ids of the examples.
     min_count : int
-        Counts from 1 to this number are printed as "<= min_count".
+        Counts from 1 to this number are hidden, all others rounded; see `counts`. A cohort that
+        asks for more gets more.
+    level : float
+        Coverage of the intervals in ``results``.
 
     Returns
     -------
     Path
         Of the page.
     """
+    if cohort is not None:
+        min_count = max(min_count, cohort.min_count)
     overall = results.overall
     names = overall.filter(pl.col("method") == "clustered_delong_logit")["task"]
     drawn = [
@@ -113,12 +122,19 @@ def write_report(
     )
     page = environment.get_template("page.html.j2").render(
         title=title,
-        remarks=results.remarks,
-        tasks=[_task_part(results, name, min_count) for name in names.unique(maintain_order=True)],
+        remarks=[guarded_text(remark, min_count) for remark in results.remarks],
+        tasks=[
+            _task_part(results, name, level=level, min_count=min_count)
+            for name in names.unique(maintain_order=True)
+        ],
         flow=None if cohort is None else Markup(flow_figure(cohort.flow, min_count=min_count)),  # noqa: S704  our own SVG
-        table_one=None if cohort is None else table_one(cohort),
+        table_one=None if cohort is None else table_one(cohort, min_count=min_count),
+        privacy=privacy_note(min_count),
         examples=drawn,
-        facts={**(facts or {}), "acsbench": _version()},
+        facts={
+            **{k: guarded_fact(k, v, min_count) for k, v in (facts or {}).items()},
+            "acsbench": _version(),
+        },
         has_flags=names.len() > 0 and overall["model"].str.starts_with("flag:").any(),
     )
     path = folder if folder.suffix == ".html" else folder / "report.html"
@@ -139,20 +155,20 @@ def _version() -> str:
         return "not installed"
 
 
-def _task_part(results: Results, task: str, min_count: int) -> _TaskPart:
+def _task_part(results: Results, task: str, *, level: float, min_count: int) -> _TaskPart:
     overall = results.overall
     return _TaskPart(
         name=task,
-        sentence=_sentence(overall.filter(pl.col("task") == task), task),
-        verdict=verdict_table(results, task=task, min_count=min_count),
+        sentence=_sentence(overall.filter(pl.col("task") == task), task, level=level),
+        verdict=verdict_table(results, task=task, level=level, min_count=min_count),
         forest=Markup(forest_figure(overall, task=task)),  # noqa: S704  our own SVG
-        roc=Markup(roc_figure(results.curves.frame, overall, task=task)),  # noqa: S704
-        differences=difference_table(results, task=task),
+        roc=Markup(roc_figure(results.curves.frame, overall, task=task, min_count=min_count)),  # noqa: S704
+        differences=difference_table(results, task=task, level=level),
         subgroups=subgroup_table(results, task=task, min_count=min_count),
     )
 
 
-def _sentence(rows: pl.DataFrame, task: str) -> str:
+def _sentence(rows: pl.DataFrame, task: str, *, level: float) -> str:
     """Say the result in words."""
     headline = rows.filter(
         (pl.col("method") == "clustered_delong_logit") & pl.col("value").is_not_null()
@@ -161,22 +177,22 @@ def _sentence(rows: pl.DataFrame, task: str) -> str:
     if models.is_empty():
         return "No model has an estimate on this task."
     best = models.row(0, named=True)
-    what = "the outcome"
-    if task in TASKS and TASKS[task].horizon_days is None:
-        what = "this reading of the ECG (a reading by cardiologists, not an outcome)"
-    elif task in TASKS:
-        what = f"the outcome within {TASKS[task].horizon_days} days"
-    estimate = format_estimate(best["value"], best["low"], best["high"])
-    count = f"Of {len(models)} models" if len(models) > 1 else "One model was judged:"
-    text = (
-        f"{count}{',' if len(models) > 1 else ''} {best['model']} separates patients with and "
-        f"without {what} best, AUROC {estimate}, where 0.5 is chance and 1 is perfect."
+    estimate = f"{format_estimate(best['value'], best['low'], best['high'])}"
+    title = model_title(best["model"])
+    lead = (
+        f"Of {len(models)} models, {title} has the highest AUROC"
+        if len(models) > 1
+        else (f"One model was judged: {title} has an AUROC of")
     )
-    flags = headline.filter(pl.col("model").str.starts_with("flag:"))
-    if not flags.is_empty():
-        flag = flags.row(0, named=True)
-        value = format_estimate(flag["value"], flag["low"], flag["high"])
-        text += f" The best classical finding, {model_title(flag['model'])}, has {value}."
+    text = (
+        f"{lead} {estimate} for telling records with {question(task)} from those without; 0.5 is "
+        "chance, 1 is perfect."
+    )
     if best["low"] is not None and best["low"] <= 0.5:
-        text += " Its interval includes chance: nothing is shown."
+        text = f"Nothing is shown: the best model's {interval_title(level)} includes chance. {text}"
+    findings = headline.filter(pl.col("model").str.starts_with("flag:"))
+    if not findings.is_empty():
+        finding = findings.row(0, named=True)
+        value = format_estimate(finding["value"], finding["low"], finding["high"])
+        text += f" The best classical finding, {model_title(finding['model'])}, has {value}."
     return text
