@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# a shared machine may be slow for a moment; a hang is caught by the test's own limits
+settings.register_profile("acsbench", deadline=None)
+settings.load_profile("acsbench")
 
 
 @pytest.fixture(scope="session")
