@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from acsbench.errors import TableError
+from acsbench.errors import InputError, MissingPathError, TableError
 from acsbench.results import RESULT_COLUMNS, Curves, Results, format_estimate
 
 
@@ -52,3 +53,37 @@ def test_missing_columns_are_named() -> None:
     with pytest.raises(TableError, match="lack the columns p_value"):
         Results(results().frame.drop("p_value"))
     assert Curves.empty().frame.is_empty()
+
+
+def test_saving_and_loading_returns_everything(tmp_path: Path) -> None:
+    one = replace(
+        results(), level=0.9, remarks=("a",), tables={"pairwise": pl.DataFrame({"p": [0.1, None]})}
+    )
+    names = one.save(tmp_path)
+    assert "tables/pairwise.csv" in names
+    assert all((tmp_path / name).is_file() for name in names)
+    again = Results.load(tmp_path)
+    assert again.frame.equals(one.frame)
+    assert again.table("pairwise").equals(one.table("pairwise"))
+    assert (again.level, again.remarks) == (0.9, ("a",))
+    assert again.table("unknown").is_empty()
+
+
+def test_a_folder_without_results_or_of_a_later_schema_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingPathError, match="holds no results"):
+        Results.load(tmp_path)
+    results().save(tmp_path)
+    file = tmp_path / "results.json"
+    file.write_text(file.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    with pytest.raises(TableError, match="schema version 99"):
+        Results.load(tmp_path)
+
+
+def test_several_evaluations_become_one_when_their_levels_agree() -> None:
+    first = replace(results(), remarks=("a", "b"), tables={"t": pl.DataFrame({"x": [1]})})
+    second = replace(results(), remarks=("b",), tables={"t": pl.DataFrame({"x": [2], "y": [3]})})
+    joined = Results.concat([first, second])
+    assert (len(joined.frame), joined.remarks) == (2, ("a", "b"))
+    assert joined.table("t").rows() == [(1, None), (2, 3)]
+    with pytest.raises(InputError, match=r"\[0.9, 0.95\]"):
+        Results.concat([first, replace(second, level=0.9)])

@@ -48,6 +48,15 @@ BUILT_INS: dict[Kind, dict[str, str]] = {
     "metrics": {
         "auroc": "acsbench.evaluation.metrics:auroc",
         "auprc": "acsbench.evaluation.metrics:auprc",
+        "pauroc_fpr10": "acsbench.evaluation.metrics:pauroc_fpr10",
+        "pauroc_tpr90": "acsbench.evaluation.metrics:pauroc_tpr90",
+        "brier": "acsbench.evaluation.metrics:brier",
+        "scaled_brier": "acsbench.evaluation.metrics:scaled_brier",
+        "log_loss": "acsbench.evaluation.metrics:log_loss",
+        "oe_ratio": "acsbench.evaluation.metrics:oe_ratio",
+        "cal_intercept": "acsbench.evaluation.calibration:cal_intercept",
+        "cal_slope": "acsbench.evaluation.calibration:cal_slope",
+        "ici": "acsbench.evaluation.calibration:ici",
     },
 }
 

@@ -1,15 +1,17 @@
-"""Results and Curves: what a judge hands to reports and boards, as two long tables."""
+"""Results and Curves: what a judge hands to reports and boards, as long tables."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
 
-from acsbench.errors import TableError
-from acsbench.provenance import atomic_path
+from acsbench.errors import InputError, MissingPathError, TableError
+from acsbench.provenance import atomic_path, atomic_text
 from acsbench.tables import read_table
 
 __all__ = ["CURVE_COLUMNS", "RESULT_COLUMNS", "Curves", "Results", "format_estimate"]
@@ -46,6 +48,7 @@ CURVE_COLUMNS: dict[str, type[pl.DataType]] = {
     "high": pl.Float64,
     "n": pl.Int64,
 }
+_SCHEMA_VERSION = 1
 _TEXT_NEVER_NULL = (
     "model",
     "compared_with",
@@ -103,14 +106,25 @@ class Results:
     curves : Curves
     remarks : tuple of str
         What a reader has to know: rows ignored, checkpoints of another split, `--limit`.
+    level : float
+        Coverage aimed at by every interval in it.
+    tables : mapping of str to DataFrame
+        What does not fit the long table: operating points, budgets, pairs, ranks, ...; listed in
+        docs/reference/results.md. An analysis that does not apply has no table.
     """
 
     frame: pl.DataFrame
     curves: Curves = field(default_factory=Curves.empty)
     remarks: tuple[str, ...] = ()
+    level: float = 0.95
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frame", _conform(self.frame, RESULT_COLUMNS, "Results"))
+
+    def table(self, name: str) -> pl.DataFrame:
+        """One of the further tables; without columns and rows where it does not apply."""
+        return self.tables.get(name, pl.DataFrame())
 
     @property
     def overall(self) -> pl.DataFrame:
@@ -143,6 +157,87 @@ class Results:
         if rows.is_empty():
             raise KeyError(f"No result of model '{model}', metric '{metric}', task '{task}'.")
         return rows.row(0, named=True)
+
+    @classmethod
+    def concat(cls, results: Sequence[Results]) -> Self:
+        """Put several evaluations (of tasks, splits) into one, each remark once.
+
+        Raises
+        ------
+        InputError
+            When there is none, or their intervals are of different levels.
+        """
+        levels = sorted({one.level for one in results})
+        if len(levels) != 1:
+            raise InputError(
+                f"{len(results)} results with intervals of the levels {levels} cannot be put "
+                "into one. Evaluate them with one level."
+            )
+        names = dict.fromkeys(name for one in results for name in one.tables)
+        return cls(
+            pl.concat(one.frame for one in results),
+            Curves(pl.concat(one.curves.frame for one in results)),
+            tuple(dict.fromkeys(remark for one in results for remark in one.remarks)),
+            levels[0],
+            {
+                name: pl.concat(
+                    (one.tables[name] for one in results if name in one.tables),
+                    how="diagonal_relaxed",
+                )
+                for name in names
+            },
+        )
+
+    def save(self, folder: Path) -> list[str]:
+        """Write everything as Parquet and CSV, and what is no table as ``results.json``.
+
+        Returns
+        -------
+        list of str
+            Names of the files, relative to the folder, sorted.
+        """
+        frames = {"results": self.frame, "curves": self.curves.frame}
+        frames |= {f"tables/{name}": frame for name, frame in self.tables.items()}
+        for name, frame in frames.items():
+            with atomic_path(folder / f"{name}.parquet") as temporary:
+                frame.write_parquet(temporary)
+            with atomic_path(folder / f"{name}.csv") as temporary:
+                frame.write_csv(temporary)
+        body = {
+            "schema_version": _SCHEMA_VERSION,
+            "level": self.level,
+            "remarks": self.remarks,
+            "tables": sorted(self.tables),
+        }
+        atomic_text(folder / "results.json", json.dumps(body, indent=1) + "\n")
+        written = [f"{name}.{kind}" for name in frames for kind in ("csv", "parquet")]
+        return sorted([*written, "results.json"])
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        MissingPathError, TableError
+            When the folder holds no results, or those of a later version of acsbench.
+        """
+        file = folder / "results.json"
+        if not file.is_file():
+            raise MissingPathError(f"There is no {file}: {folder} holds no results.")
+        body = json.loads(file.read_text(encoding="utf-8"))
+        if body["schema_version"] > _SCHEMA_VERSION:
+            raise TableError(
+                f"{file} has the schema version {body['schema_version']}, and this acsbench reads "
+                f"up to {_SCHEMA_VERSION}. Update acsbench."
+            )
+        return cls(
+            read_table(folder / "results.parquet"),
+            Curves(read_table(folder / "curves.parquet")),
+            tuple(body["remarks"]),
+            body["level"],
+            {name: read_table(folder / "tables" / f"{name}.parquet") for name in body["tables"]},
+        )
 
     def to_csv(self, path: Path) -> Path:
         """Write the estimates as CSV, numbers in full precision."""

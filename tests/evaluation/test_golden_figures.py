@@ -19,7 +19,15 @@ from acsbench.evaluation.intervals import (
     normal_interval,
     paired_difference,
 )
-from acsbench.evaluation.metrics import NotEstimable, auprc, auroc, brier, log_loss, pauroc_fpr10
+from acsbench.evaluation.metrics import (
+    NotEstimable,
+    auprc,
+    auroc,
+    brier,
+    log_loss,
+    pauroc_fpr10,
+    pauroc_fpr10_mcclish,
+)
 
 FOLDER = Path(__file__).parents[1] / "golden" / "evaluation"
 CASES = ("01_tiny_ties", "02_small_clusters", "03_acs_like")
@@ -51,7 +59,7 @@ def test_discrimination_is_that_of_pair_counting(case: str, score: str) -> None:
     assert auroc(labels, column) == pytest.approx(expected["auroc"], abs=1e-12)
     assert auprc(labels, column) == pytest.approx(expected["average_precision"], abs=1e-12)
     assert pauroc_fpr10(labels, column) == pytest.approx(expected["pauc_fpr_0_10_raw"], abs=1e-12)
-    mcclish = pauroc_fpr10(labels, column, mcclish=True)
+    mcclish = pauroc_fpr10_mcclish(labels, column)
     assert mcclish == pytest.approx(expected["pauc_fpr_0_10_mcclish"], abs=1e-12)
 
 

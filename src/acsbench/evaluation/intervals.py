@@ -21,12 +21,16 @@ __all__ = [
     "Interval",
     "Placements",
     "as_columns",
+    "chi2_tail",
     "clustered_delong",
     "delong",
     "logit_interval",
     "normal_interval",
     "paired_difference",
+    "patient_influence",
     "placements",
+    "quantile",
+    "two_sided_p",
 ]
 
 Flags = NDArray[np.bool_]
@@ -171,9 +175,10 @@ def clustered_delong(labels: ArrayLike, scores: ArrayLike, patients: ArrayLike) 
     """
     positives, V, W = _placement_matrices(labels, scores)
     areas = V.mean(axis=0)
-    names, codes = np.unique(np.asarray(patients), return_inverse=True)
+    codes = np.unique(np.asarray(patients), return_inverse=True)[1]
+    I = int(codes.max()) + 1  # noqa: E741
     of_positives, of_negatives = codes[positives], codes[~positives]
-    I, I10, I01 = len(names), len(np.unique(of_positives)), len(np.unique(of_negatives))  # noqa: E741
+    I10, I01 = len(np.unique(of_positives)), len(np.unique(of_negatives))
     if min(I10, I01) < 2:
         reason = (
             "clustered variance needs at least 2 patients with a positive and 2 with a negative"
@@ -191,14 +196,46 @@ def clustered_delong(labels: ArrayLike, scores: ArrayLike, patients: ArrayLike) 
     return AurocCovariance(areas, covariance, None)
 
 
+def patient_influence(labels: ArrayLike, scores: ArrayLike, patients: Ints, *, n: int) -> Floats:
+    """What each of n patients adds to an AUROC's error, (n, k); 0 for those without rows here.
+
+    Products of two sets of rows' influences are their covariance where they share patients.
+    """
+    positives, V, W = _placement_matrices(labels, scores)
+    areas = V.mean(axis=0)
+    A = _sums_by_patient(V - areas, patients[positives], n)
+    B = _sums_by_patient(W - areas, patients[~positives], n)
+    return A / len(V) + B / len(W)
+
+
 def _sums_by_patient(values: Floats, codes: Ints, n_patients: int) -> Floats:
     """Sum the rows of each patient: (n, k) to (n_patients, k)."""
     sums = [np.bincount(codes, weights=column, minlength=n_patients) for column in values.T]
     return np.column_stack(sums)
 
 
-def _quantile(level: float) -> float:
+def chi2_tail(chi2: float, df: int) -> float:
+    """P-value of a chi-squared statistic: the closed form for whole degrees of freedom."""
+    half = chi2 / 2
+    if df % 2:
+        start, value = 0.5, math.erfc(math.sqrt(half))
+    else:
+        start, value = 0.0, 0.0
+    terms = (
+        math.exp(k * math.log(half) - half - math.lgamma(k + 1)) if half > 0 else float(k == 0)
+        for k in np.arange(start, df / 2)
+    )
+    return min(1.0, value + math.fsum(terms))
+
+
+def quantile(level: float) -> float:
+    """How many standard errors reach to either side of a normal estimate."""
     return NormalDist().inv_cdf((1 + level) / 2)
+
+
+def two_sided_p(z: float) -> float:
+    """Two-sided p-value of a standard normal z."""
+    return math.erfc(abs(z) / math.sqrt(2))
 
 
 def _why_no_interval(variance: float) -> str | None:
@@ -217,7 +254,7 @@ def normal_interval(value: float, variance: float, *, level: float = 0.95) -> In
     reason = _why_no_interval(variance)
     if reason:
         return Interval(None, None, reason)
-    reach = _quantile(level) * math.sqrt(variance)
+    reach = quantile(level) * math.sqrt(variance)
     return Interval(max(0.0, value - reach), min(1.0, value + reach))
 
 
@@ -244,7 +281,7 @@ def logit_interval(value: float, variance: float, *, level: float = 0.95) -> Int
     if reason:
         return Interval(None, None, reason)
     centre = math.log(value / (1 - value))
-    reach = _quantile(level) * math.sqrt(variance) / (value * (1 - value))
+    reach = quantile(level) * math.sqrt(variance) / (value * (1 - value))
     low, high = (0.5 * (1 + math.tanh((centre + side * reach) / 2)) for side in (-1, 1))
     return Interval(low, high)
 
@@ -270,7 +307,6 @@ def paired_difference(
     if reason:
         return Difference(delta, None, None, None, None, None, reason)
     se = math.sqrt(variance)
-    reach = _quantile(level) * se
+    reach = quantile(level) * se
     z = delta / se
-    p_value = math.erfc(abs(z) / math.sqrt(2))
-    return Difference(delta, se, delta - reach, delta + reach, z, p_value)
+    return Difference(delta, se, delta - reach, delta + reach, z, two_sided_p(z))

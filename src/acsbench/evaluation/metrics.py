@@ -13,23 +13,32 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "CLIP",
     "NotEstimable",
     "RocCurve",
     "auprc",
     "auroc",
     "brier",
     "check_labels_and_scores",
+    "check_probabilities",
+    "counts_at_cuts",
     "log_loss",
     "mid_ranks",
+    "oe_ratio",
     "pauroc_fpr10",
+    "pauroc_fpr10_mcclish",
+    "pauroc_tpr90",
+    "pauroc_tpr90_mcclish",
     "roc_curve",
+    "scaled_brier",
 ]
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-_CLIP = 1e-7
-_MAX_FPR = 0.1
+CLIP = 1e-7
+"""What a probability is kept away from 0 and 1 by, before its logit."""
+_PARTIAL = 0.1
 
 
 class NotEstimable(ValueError):  # noqa: N818 (a result, not a fault: it becomes a null with its reason)
@@ -137,8 +146,11 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
     return float(wins / (n_positive * n_negative))
 
 
-def _counts_at_cuts(positives: Flags, scores: Floats) -> tuple[Floats, Floats, Floats]:
-    """True and false positives at each distinct score, from the highest down, and the scores."""
+def counts_at_cuts(positives: Flags, scores: Floats) -> tuple[Floats, Floats, Floats]:
+    """True and false positives at each distinct score, from the highest down, and the scores.
+
+    Takes what `check_labels_and_scores` returns.
+    """
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
     ends = np.flatnonzero(np.r_[ordered[1:] != ordered[:-1], True])
@@ -157,7 +169,7 @@ def auprc(labels: ArrayLike, scores: ArrayLike) -> float:
     0.8333
     """
     positives, numbers = check_labels_and_scores(labels, scores)
-    hits, false_alarms, _ = _counts_at_cuts(positives, numbers)
+    hits, false_alarms, _ = counts_at_cuts(positives, numbers)
     precision = hits / (hits + false_alarms)
     return float(np.sum(np.diff(hits, prepend=0.0) * precision) / hits[-1])
 
@@ -165,7 +177,7 @@ def auprc(labels: ArrayLike, scores: ArrayLike) -> float:
 def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
     """ROC curve with one point per distinct score, after (0, 0). Errors as in `auroc`."""
     positives, numbers = check_labels_and_scores(labels, scores)
-    hits, false_alarms, cuts = _counts_at_cuts(positives, numbers)
+    hits, false_alarms, cuts = counts_at_cuts(positives, numbers)
     return RocCurve(
         fpr=np.r_[0.0, false_alarms / false_alarms[-1]],
         tpr=np.r_[0.0, hits / hits[-1]],
@@ -173,28 +185,62 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
     )
 
 
-def pauroc_fpr10(labels: ArrayLike, scores: ArrayLike, *, mcclish: bool = False) -> float:
-    """Area under the ROC polygon up to a false positive rate of 0.1.
+def _polygon_area(x: Floats, y: Floats, *, up_to: float) -> float:
+    """Area under a polygon that begins at x = 0, as far as ``up_to``."""
+    inside = x <= up_to
+    xs = np.r_[x[inside], up_to]
+    ys = np.r_[y[inside], np.interp(up_to, x, y)]
+    return float(np.sum(np.diff(xs) * (ys[1:] + ys[:-1])) / 2)
 
-    Parameters
-    ----------
-    labels, scores
-        As in `auroc`.
-    mcclish : bool
-        Rescale so that chance is 0.5 and the best possible 1 (McClish, Med Decis Making 1989).
+
+def _mcclish(area: float) -> float:
+    """Rescale a partial area so that chance is 0.5 and the best 1 (McClish 1989)."""
+    chance = _PARTIAL**2 / 2
+    return 0.5 * (1 + (area - chance) / (_PARTIAL - chance))
+
+
+def pauroc_fpr10(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Area under the ROC polygon up to a false positive rate of 0.1; at best 0.1.
+
+    Parameters and errors as in `auroc`.
     """
     curve = roc_curve(labels, scores)
-    inside = curve.fpr <= _MAX_FPR
-    fpr = np.r_[curve.fpr[inside], _MAX_FPR]
-    tpr = np.r_[curve.tpr[inside], np.interp(_MAX_FPR, curve.fpr, curve.tpr)]
-    area = float(np.sum(np.diff(fpr) * (tpr[1:] + tpr[:-1])) / 2)
-    if not mcclish:
-        return area
-    chance = _MAX_FPR**2 / 2
-    return 0.5 * (1 + (area - chance) / (_MAX_FPR - chance))
+    return _polygon_area(curve.fpr, curve.tpr, up_to=_PARTIAL)
 
 
-def _probabilities(labels: ArrayLike, scores: ArrayLike) -> tuple[Flags, Floats]:
+def pauroc_fpr10_mcclish(labels: ArrayLike, scores: ArrayLike) -> float:
+    """`pauroc_fpr10`, rescaled so that chance is 0.5 and the best possible 1.
+
+    References
+    ----------
+    McClish, Med Decis Making 9:190 (1989).
+    """
+    return _mcclish(pauroc_fpr10(labels, scores))
+
+
+def pauroc_tpr90(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Area between the ROC polygon and the line of sensitivity 0.9, above it; at best 0.1.
+
+    What a rule-out test is about. Parameters and errors as in `auroc`.
+    """
+    curve = roc_curve(labels, scores)
+    # seen from the other corner: share of positives missed, against share of negatives spared
+    return _polygon_area((1 - curve.tpr)[::-1], (1 - curve.fpr)[::-1], up_to=_PARTIAL)
+
+
+def pauroc_tpr90_mcclish(labels: ArrayLike, scores: ArrayLike) -> float:
+    """`pauroc_tpr90`, rescaled as `pauroc_fpr10_mcclish`."""
+    return _mcclish(pauroc_tpr90(labels, scores))
+
+
+def check_probabilities(labels: ArrayLike, scores: ArrayLike) -> tuple[Flags, Floats]:
+    """As `check_labels_and_scores`, and scores in [0, 1].
+
+    Raises
+    ------
+    NotEstimable
+        Also when a score is no probability.
+    """
     positives, numbers = check_labels_and_scores(labels, scores)
     if not ((numbers >= 0) & (numbers <= 1)).all():
         raise NotEstimable("not a probability")
@@ -203,12 +249,31 @@ def _probabilities(labels: ArrayLike, scores: ArrayLike) -> tuple[Flags, Floats]
 
 def brier(labels: ArrayLike, scores: ArrayLike) -> float:
     """Mean squared distance between probability and outcome (Brier 1950); 0 is best."""
-    positives, probabilities = _probabilities(labels, scores)
+    positives, probabilities = check_probabilities(labels, scores)
     return float(np.mean((probabilities - positives) ** 2))
 
 
 def log_loss(labels: ArrayLike, scores: ArrayLike) -> float:
     """Mean negative log-likelihood, probabilities clipped to [1e-7, 1 - 1e-7]; 0 is best."""
-    positives, probabilities = _probabilities(labels, scores)
-    clipped = np.clip(probabilities, _CLIP, 1 - _CLIP)
+    positives, probabilities = check_probabilities(labels, scores)
+    clipped = np.clip(probabilities, CLIP, 1 - CLIP)
     return float(-np.mean(np.log(np.where(positives, clipped, 1 - clipped))))
+
+
+def scaled_brier(labels: ArrayLike, scores: ArrayLike) -> float:
+    """One minus the Brier score over that of the prevalence as everybody's probability; 1 is best.
+
+    Below 0 the prevalence would have been the better forecast.
+    """
+    positives, _ = check_probabilities(labels, scores)
+    share = float(positives.mean())
+    return 1 - brier(labels, scores) / (share * (1 - share))
+
+
+def oe_ratio(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Positives observed over positives expected; above 1 the risk is understated."""
+    positives, probabilities = check_probabilities(labels, scores)
+    expected = float(probabilities.sum())
+    if expected == 0:
+        raise NotEstimable("no positives are expected")
+    return float(positives.sum()) / expected
