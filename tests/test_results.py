@@ -46,7 +46,7 @@ def test_one_estimate_is_found_by_its_names() -> None:
 def test_the_text_gives_the_reason_of_an_empty_figure() -> None:
     text = str(results(value=None, reason="one class"))
     assert "not estimable" in text
-    assert "[one class]" in text
+    assert "one class" in text
 
 
 def test_missing_columns_are_named() -> None:
@@ -87,3 +87,18 @@ def test_several_evaluations_become_one_when_their_levels_agree() -> None:
     assert joined.table("t").rows() == [(1, None), (2, 3)]
     with pytest.raises(InputError, match=r"\[0.9, 0.95\]"):
         Results.concat([first, replace(second, level=0.9)])
+
+
+def test_text_shows_the_headlines_of_each_model_and_dashes_for_what_is_not_known() -> None:
+    blank = dict.fromkeys(RESULT_COLUMNS)
+    row = {**blank, "model": "m", "task": "acs", "split": "test", "n_records": 1200}
+    row |= {"n_positive": 20, "n_patients": 900}
+    auroc = {**row, "metric": "auroc", "value": 0.7, "low": 0.6, "high": 0.8}
+    slope = {**row, "metric": "cal_slope", "value": 0.1, "low": -0.2, "high": 0.4}
+    second = {**auroc, "method": "another", "value": 0.71}
+    text = str(Results(pl.DataFrame([auroc, second, slope], infer_schema_length=None)))
+    assert "Task acs, test: 20 of 1,200 records positive, 900 patients" in text
+    assert text.splitlines()[2].split("  ")[0] == "m"
+    assert "0.700 (0.600-0.800)" in text
+    assert "0.100 (-0.200 to 0.400)" in text
+    assert text.splitlines()[2].count("  - ") == 2

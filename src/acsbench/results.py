@@ -67,7 +67,8 @@ def format_estimate(value: float | None, low: float | None, high: float | None) 
         return "not estimable"
     if low is None or high is None:
         return f"{value:.3f}"
-    return f"{value:.3f} ({low:.3f}-{high:.3f})"
+    to = " to " if low < 0 else "-"  # a dash beside a minus is hard to read
+    return f"{value:.3f} ({low:.3f}{to}{high:.3f})"
 
 
 def _conform(frame: pl.DataFrame, columns: dict[str, type[pl.DataType]], what: str) -> pl.DataFrame:
@@ -251,14 +252,38 @@ class Results:
         return cls(read_table(path))
 
     def __str__(self) -> str:
-        """Overall estimates as a table of text."""
+        """Headlines of every task and model as a table of text; the rest is in the tables."""
         lines = []
-        for row in self.overall.iter_rows(named=True):
-            estimate = format_estimate(row["value"], row["low"], row["high"])
-            reason = f"  [{row['reason']}]" if row["reason"] else ""
-            lines.append(
-                f"{row['task']:<10} {row['split']:<5} {row['model']:<28} {row['metric']:<8} "
-                f"{estimate:<22} {row['method']:<24} {row['n_positive']:>6,} of "
-                f"{row['n_records']:,} records, {row['n_patients']:,} patients{reason}"
-            )
-        return "\n".join(lines)
+        for keys, rows in self.overall.group_by("task", "split", maintain_order=True):
+            lines += [*_heading(rows, *map(str, keys)), f"{'':<30}{_titles(self.level)}"]
+            for (model,), mine in rows.group_by("model", maintain_order=True):
+                cells = "".join(f"{_headline(mine, metric):<23}" for metric in _HEADLINES)
+                lines.append(f"{model!s:<30}{cells}".rstrip())
+                missing = mine.filter((pl.col("metric") == "auroc") & pl.col("value").is_null())
+                lines += [f"    auroc is not estimable: {why}" for why in missing["reason"][:1]]
+        return "\n".join(lines).lstrip("\n")
+
+
+_HEADLINES = ("auroc", "auprc", "brier", "cal_slope")
+
+
+def _titles(level: float) -> str:
+    return "".join(f"{f'{name} ({100 * level:.4g} %)':<23}" for name in _HEADLINES).rstrip()
+
+
+def _heading(rows: pl.DataFrame, task: str, split: str) -> list[str]:
+    first = rows.row(0, named=True)
+    counts = (
+        f"{first['n_positive']:,} of {first['n_records']:,} records positive, "
+        f"{first['n_patients']:,} patients"
+    )
+    return ["", f"Task {task or 'macro averages'}, {split}: {counts}"]
+
+
+def _headline(rows: pl.DataFrame, metric: str) -> str:
+    """Write the estimate by the first method listed; a dash where there is none."""
+    found = rows.filter(pl.col("metric").is_in([metric, f"macro_{metric}"]))
+    if found.is_empty():
+        return "-"
+    row = found.row(0, named=True)
+    return "-" if row["value"] is None else format_estimate(row["value"], row["low"], row["high"])

@@ -17,7 +17,11 @@ __all__ = ["evaluate"]
 def evaluate(
     predictions: Annotated[list[str], typer.Argument(help="CSV or Parquet files, or NAME=FILE.")],
     labels: Annotated[Path, typer.Option(help="ecg_id, patient_id, label, ...")],
-    out: Annotated[Path | None, typer.Option(help="Folder for results.csv and the report.")] = None,
+    val: Annotated[
+        list[str] | None,
+        typer.Option(help="Scores of the validation rows, for cuts and recalibration; repeatable."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for results and the report.")] = None,
     task: Annotated[str | None, typer.Option(help="Task of files without a task column.")] = None,
     split: Annotated[str, typer.Option(help="Split that is judged.")] = "test",
     scores_are: Annotated[str, typer.Option(help="probability, logit or rank.")] = "probability",
@@ -39,20 +43,24 @@ def evaluate(
     if scores_are not in known:
         raise ConfigError(f"--scores-are {scores_are} is none of {', '.join(known)}.")
     table = read_labels(labels)
-    scored = [
-        Predictions.read(file, task=task or "task", scores_are=scores_are)  # type: ignore[arg-type]  # one of the three, as just checked
-        for file in predictions
-    ]
+    scored, on_val = (
+        [
+            Predictions.read(file, task=task or "task", scores_are=scores_are)  # type: ignore[arg-type]  # one of the three, as just checked
+            for file in files
+        ]
+        for files in (predictions, val or [])
+    )
     if dry_run:
         plan = {p.model: f"{len(p.frame):,} scores of {', '.join(p.tasks)}" for p in scored}
         return emit(plan, pairs(plan), as_json=json)
     if limit is not None:
-        scored, table = limit_judged(scored, table, limit)
-    results = judge(scored, table, task, split=split, config=EvaluateConfig(seed=seed or 0))
+        scored, on_val, table = limit_judged(scored, on_val, table, limit)
+    config = EvaluateConfig(seed=seed or 0)
+    results = judge(scored, table, task, val=on_val or None, split=split, config=config)
     if limit is not None:
         results = replace(results, remarks=(not_reportable(limit), *results.remarks))
     if out is not None:
-        results.to_csv(out / "results.csv")
+        results.save(out)
         write_report(results, out, title="Evaluation", facts={"Seed": str(seed or 0)})
     result = {"results": results.frame.to_dicts(), "remarks": list(results.remarks)}
     remarks = "".join(f"\nNote: {remark}" for remark in results.remarks)

@@ -16,7 +16,7 @@ from acsbench.models.base import Model, predict
 from acsbench.predictions import Predictions
 from acsbench.provenance import atomic_path
 from acsbench.recording import Recording
-from acsbench.results import Curves, Results
+from acsbench.results import Results
 from acsbench.sources.base import Source
 from acsbench.store import WaveformStore
 from acsbench.tables import Cohort
@@ -43,7 +43,7 @@ class Scored:
     step : ModelStep
     val, test : Predictions
     failed : dict of str to str
-        Test records without a waveform, with the reason.
+        Records of either split without a waveform, with the reason.
     remarks : tuple of str
         What the model has to say about its training.
     """
@@ -67,7 +67,7 @@ def _score(one: Trained, cohort: Cohort, folder: Path) -> Scored:
         data = datasets(one.step, cohort, one.store, split)
         found[split] = predict(one.model, data, name=one.step.name)
         write_predictions(found[split], split, folder)
-        failed = data.failed
+        failed |= data.failed
     return Scored(
         step=one.step,
         val=found["val"],
@@ -80,22 +80,15 @@ def _score(one: Trained, cohort: Cohort, folder: Path) -> Scored:
 def judge_all(
     scored: Sequence[Scored], cohort: Cohort, config: ExperimentConfig, folder: Path
 ) -> Results:
-    """Judge every task that a model was trained for; writes ``results.csv`` and ``curves.csv``."""
+    """Judge every task that a model was trained for; the labels used are written to ``folder``."""
     tasks = dict.fromkeys(task for one in scored for task in one.step.tasks)
-    results = [_judge_task(TASKS[task], scored, cohort, config, folder) for task in tasks]
-    remarks = [remark for one in results for remark in one.remarks]
-    remarks += [f"{one.step.name}: {remark}" for one in scored for remark in one.remarks]
-    if config.limit is not None:
-        remarks.insert(0, not_reportable(config.limit))
-    joined = Results(
-        pl.concat(one.frame for one in results),
-        Curves(pl.concat(one.curves.frame for one in results)),
-        tuple(dict.fromkeys(remarks)),
+    results = Results.concat(
+        [_judge_task(TASKS[task], scored, cohort, config, folder) for task in tasks]
     )
-    joined.to_csv(folder / "results.csv")
-    with atomic_path(folder / "curves.csv") as temporary:
-        joined.curves.frame.write_csv(temporary)
-    return joined
+    remarks = [] if config.limit is None else [not_reportable(config.limit)]
+    remarks += results.remarks
+    remarks += [f"{one.step.name}: {remark}" for one in scored for remark in one.remarks]
+    return replace(results, remarks=tuple(remarks))
 
 
 def _judge_task(
@@ -105,12 +98,15 @@ def _judge_task(
     mine = [one for one in scored if task.name in one.step.tasks]
     dropped = sorted({ecg_id for one in mine for ecg_id in one.failed})
     labels = task.labels(cohort).filter(~pl.col("ecg_id").is_in(dropped))
-    with atomic_path(folder / "labels" / f"{task.name}.csv") as temporary:
+    with atomic_path(folder / f"{task.name}.csv") as temporary:
         labels.write_csv(temporary)
     # a model of several tasks also scores records outside this task's population
     known = pl.col("ecg_id").is_in(labels["ecg_id"].implode()) & (pl.col("task") == task.name)
-    kept = [replace(one.test, frame=one.test.frame.filter(known)) for one in mine]
-    results = evaluate(kept, labels, task, config=config.evaluate)
+    val, test = (
+        [replace(one, frame=one.frame.filter(known)) for one in of_split]
+        for of_split in ([one.val for one in mine], [one.test for one in mine])
+    )
+    results = evaluate(test, labels, task, val=val, config=config.evaluate)
     failed = task.select(cohort, "test").filter(pl.col("ecg_id").is_in(dropped))
     if failed.is_empty():
         return results
@@ -121,18 +117,17 @@ def _judge_task(
 
 
 def choose_examples(
-    scored: Scored, cohort: Cohort, source: Source, *, n: int
+    scored: Predictions, task: Task, cohort: Cohort, source: Source, *, n: int
 ) -> list[tuple[str, Recording]]:
     """Test ECGs that a model scored highest and lowest, of either label, with their captions."""
-    task = TASKS[scored.step.tasks[0]]
     labels = task.select(cohort, "test").select("ecg_id", pl.col(task.outcome).alias("label"))
-    ranked = scored.test.frame.filter(pl.col("task") == task.name).join(labels, on="ecg_id")
+    ranked = scored.frame.filter(pl.col("task") == task.name).join(labels, on="ecg_id")
     ranked = ranked.sort("score", "ecg_id")
     chosen: dict[str, str] = {}
     for label, word in ((True, "positive"), (False, "negative")):
         rows = ranked.filter(pl.col("label") == label).rows(named=True)
         for row, how in ((rows[-1], "highest"), (rows[0], "lowest")) if rows else ():
-            caption = f"Label {word}; {scored.step.name} gave it its {how} score, "
+            caption = f"Label {word}; {scored.model} gave it its {how} score, "
             chosen.setdefault(row["ecg_id"], f"{caption}{row['score']:.2f}")
     ids = list(chosen)[:n]
     return [

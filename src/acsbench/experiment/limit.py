@@ -70,14 +70,15 @@ def load_cohort(folder: Path, *, limit: int | None = None) -> Cohort:
 
 
 def limit_judged(
-    predictions: Sequence[Predictions], labels: pl.DataFrame, limit: int
-) -> tuple[list[Predictions], pl.DataFrame]:
+    test: Sequence[Predictions], val: Sequence[Predictions], labels: pl.DataFrame, limit: int
+) -> tuple[list[Predictions], list[Predictions], pl.DataFrame]:
     """Keep at most ``limit`` labelled ECGs, and the scores of those."""
     kept = _whole_patients(labels, limit).implode()
     dropped = labels.filter(~pl.col("ecg_id").is_in(kept))["ecg_id"].implode()
-    # an id that the labels never held stays, so that the judge can refuse it
-    scores = [
-        replace(one, frame=one.frame.filter(~pl.col("ecg_id").is_in(dropped)))
-        for one in predictions
-    ]
-    return scores, labels.filter(pl.col("ecg_id").is_in(kept))
+
+    def limited(one: Predictions) -> Predictions:
+        # an id that the labels never held stays, so that the judge can refuse it
+        return replace(one, frame=one.frame.filter(~pl.col("ecg_id").is_in(dropped)))
+
+    labels = labels.filter(pl.col("ecg_id").is_in(kept))
+    return [limited(one) for one in test], [limited(one) for one in val], labels

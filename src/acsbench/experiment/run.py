@@ -10,20 +10,23 @@ from typing import Any
 
 from acsbench.errors import InputError
 from acsbench.experiment.config import ExperimentConfig, ModelStep, read_experiment
-from acsbench.experiment.judging import Scored, Trained, choose_examples, judge_all, score_all
+from acsbench.experiment.judging import Trained, choose_examples, judge_all, score_all
 from acsbench.experiment.steps import (
     OpenedSource,
     cohort_step,
     make_step_model,
     open_step,
+    predictions_path,
     store_step,
     train_step,
 )
+from acsbench.predictions import Predictions
 from acsbench.provenance import atomic_text, read_manifest, write_manifest
 from acsbench.report.page import write_report
 from acsbench.results import Results
 from acsbench.store import WaveformStore
 from acsbench.tables import Cohort
+from acsbench.tasks import TASKS
 
 __all__ = ["RunResult", "rewrite_report", "run_experiment"]
 
@@ -78,9 +81,10 @@ def run_experiment(
     trained = _train_all(config, opened, cohort, folder, n_jobs)
     log.info("scoring and judging on test")
     scored = score_all(trained, cohort, folder / "predictions")
-    results = judge_all(scored, cohort, config, folder)
-    report = _report(config, opened, cohort, scored, results, folder)
-    _finish(config, opened, cohort, folder)
+    results = judge_all(scored, cohort, config, folder / "labels")
+    written = results.save(folder)
+    report = _report(config, opened, cohort, results, folder, folder)
+    _finish(config, opened, cohort, folder, written)
     return RunResult(folder=folder, report=report, results=results, cohort=cohort)
 
 
@@ -169,17 +173,19 @@ def _report(
     config: ExperimentConfig,
     opened: OpenedSource,
     cohort: Cohort,
-    scored: Sequence[Scored],
     results: Results,
     folder: Path,
+    out: Path,
 ) -> Path:
     log.info("writing the report")
-    drawn = next(one for one in scored if one.step.name == config.models[-1].name)
+    last = config.models[-1]
+    drawn = Predictions.read(predictions_path(folder / "predictions", last.name, last.tasks[0]))
+    task = TASKS[last.tasks[0]]
     return write_report(
         results,
-        folder,
+        out,
         cohort=cohort,
-        examples=choose_examples(drawn, cohort, opened.source, n=config.report.n_examples),
+        examples=choose_examples(drawn, task, cohort, opened.source, n=config.report.n_examples),
         title=config.report.title or config.name,
         facts=run_facts(config, opened, cohort),
         with_ids=config.report.with_ids,
@@ -203,7 +209,13 @@ def run_facts(config: ExperimentConfig, opened: OpenedSource, cohort: Cohort) ->
     return facts
 
 
-def _finish(config: ExperimentConfig, opened: OpenedSource, cohort: Cohort, folder: Path) -> None:
+def _finish(
+    config: ExperimentConfig,
+    opened: OpenedSource,
+    cohort: Cohort,
+    folder: Path,
+    written: Sequence[str],
+) -> None:
     def below(name: str) -> list[str]:
         return [str(p.relative_to(folder)) for p in sorted((folder / name).glob("*.csv"))]
 
@@ -214,7 +226,7 @@ def _finish(config: ExperimentConfig, opened: OpenedSource, cohort: Cohort, fold
         step="run",
         config=body,
         inputs={"tables": opened.tables.fingerprint, "split": cohort.split_fingerprint},
-        outputs=["config.toml", "curves.csv", "report.html", "results.csv", *rows],
+        outputs=["config.toml", "report.html", *written, *rows],
         patient_level=rows,
         info={"shared_patients": cohort.info["shared_patients"], "limit": config.limit},
     )
@@ -242,8 +254,5 @@ def rewrite_report(folder: Path, out: Path | None = None, *, with_ids: bool = Fa
     shown = config.report.model_copy(update={"with_ids": with_ids})
     config = config.model_copy(update={"report": shown})
     opened = open_step(config.source, seed=config.seed, limit=config.limit)
-    cohort = cohort_step(opened, folder / "cohort", config=config.cohort, seed=config.seed)
-    trained = _train_all(config, opened, cohort, folder, None)
-    scored = score_all(trained, cohort, folder / "predictions")
-    results = judge_all(scored, cohort, config, folder)
-    return _report(config, opened, cohort, scored, results, out or folder)
+    cohort = Cohort.load(folder / "cohort")
+    return _report(config, opened, cohort, Results.load(folder), folder, out or folder)

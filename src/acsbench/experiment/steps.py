@@ -30,6 +30,7 @@ __all__ = [
     "cohort_step",
     "make_step_model",
     "open_step",
+    "predictions_path",
     "reopen_source",
     "store_step",
     "train_step",
@@ -195,11 +196,16 @@ def datasets(
     return load_dataset(cohort, store, tasks[0] if len(tasks) == 1 else tasks, split)
 
 
+def predictions_path(folder: Path, model: str, task: str, split: str = "test") -> Path:
+    """``<model>--<task>--<split>.csv``."""
+    return folder / f"{model.replace(':', '_')}--{task}--{split}.csv"
+
+
 def write_predictions(scored: Predictions, split: str, folder: Path) -> list[Path]:
-    """Write ``<model>--<task>--<split>.csv``, a file per task."""
-    written = []
-    for task in scored.tasks:
-        part = replace(scored, frame=scored.frame.filter(pl.col("task") == task))
-        file = f"{scored.model.replace(':', '_')}--{task}--{split}.csv"
-        written.append(part.write(folder / file))
-    return written
+    """Write a file per task; see `predictions_path`."""
+    return [
+        replace(scored, frame=scored.frame.filter(pl.col("task") == task)).write(
+            predictions_path(folder, scored.model, task, split)
+        )
+        for task in scored.tasks
+    ]
