@@ -31,6 +31,10 @@ BUILT_INS: dict[Kind, dict[str, str]] = {
         "nightingale": "acsbench.sources.nightingale:NightingaleSource",
         "holdout": "acsbench.sources.nightingale:HoldoutSource",
         "ptbxl": "acsbench.sources.ptbxl:PtbxlSource",
+        "mimic_iv_ecg": "acsbench.sources.mimic_iv_ecg:MimicIvEcgSource",
+        "silent_cchs_ecg": "acsbench.sources.silent_cchs_ecg:SilentCchsEcgSource",
+        "challenge": "acsbench.sources.challenge:ChallengeSource",
+        "folder": "acsbench.sources.folder:FolderSource",
     },
     "recipes": {
         "three_by_four": "acsbench.waveforms.recipes:three_by_four",
@@ -39,6 +43,8 @@ BUILT_INS: dict[Kind, dict[str, str]] = {
     "tasks": {
         "acs": "acsbench.tasks:ACS",
         "mace": "acsbench.tasks:MACE",
+        "mimic_acs_pci": "acsbench.tasks:MIMIC_ACS_PCI",
+        "mimic_i21": "acsbench.tasks:MIMIC_I21",
         "ptbxl_norm": "acsbench.tasks:PTBXL_NORM",
         "ptbxl_mi": "acsbench.tasks:PTBXL_MI",
         "ptbxl_sttc": "acsbench.tasks:PTBXL_STTC",

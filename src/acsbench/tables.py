@@ -131,8 +131,8 @@ ENCOUNTERS = Schema(
         Column("cath_010_day", "flag"),
         Column("test_010_day", "flag", required=False),
         Column("days_to_cath", "number", required=False),
-        Column("stent_or_cabg_010_day", "flag"),
-        Column("macetrop_pos_or_death_030", "flag"),
+        Column("stent_or_cabg_010_day", "flag", required=False),
+        Column("macetrop_pos_or_death_030", "flag", required=False),
     ),
 )
 ECGS = Schema(
@@ -387,6 +387,8 @@ class Tables:
         A column of ``ecgs`` that a publisher's split is made from.
     min_count : int
         Counts from 1 up to this number are printed as "<= min_count".
+    remarks : tuple of str
+        What a reader of the results has to know of the data.
     """
 
     source: str
@@ -400,6 +402,7 @@ class Tables:
     flags: tuple[str, ...] = ()
     fold_column: str | None = None
     min_count: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

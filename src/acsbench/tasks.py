@@ -15,7 +15,10 @@ from acsbench import registry
 from acsbench.errors import HoldoutError, TableError, did_you_mean
 from acsbench.tables import Cohort, Split
 
-__all__ = ["TASKS", "Task"]
+__all__ = ["OWN_LABEL", "TASKS", "Task"]
+
+OWN_LABEL = "label_"
+"""Task ``label_<column>`` asks for a label that a user brought, among all who are included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +157,32 @@ MACE = Task(
 )
 
 
+_MIMIC = (
+    "MIMIC-IV-ECG, doi:10.13026/4nqg-sb35, linked to MIMIC-IV, doi:10.13026/kpb9-mt58, by billing "
+    "codes of ICD-9 and ICD-10"
+)
+MIMIC_ACS_PCI = Task(
+    name="mimic_acs_pci",
+    version=1,
+    population="is_tested",
+    outcome="pci_or_cabg_010_day",
+    horizon_days=10,
+    reference=f"{_MIMIC}: intervention or bypass among the catheterized, the open twin of 'acs'.",
+)
+MIMIC_I21 = Task(
+    name="mimic_i21",
+    version=1,
+    population="is_included",
+    outcome="diagnosis_i21",
+    horizon_days=None,
+    reference=(
+        f"{_MIMIC}: discharge diagnosis I21 (410.x0, 410.x1 before 2015), in any position, of the "
+        "visit; compare Strodthoff et al., Eur Heart J Digit Health 5:454 (2024), "
+        "doi:10.1093/ehjdh/ztae039."
+    ),
+)
+
+
 def _ptbxl(superclass: str) -> Task:
     return Task(
         name=f"ptbxl_{superclass}",
@@ -172,10 +201,24 @@ PTBXL_CD = _ptbxl("cd")
 PTBXL_HYP = _ptbxl("hyp")
 
 
+def _own(name: str) -> Task:
+    column = name.removeprefix(OWN_LABEL)
+    return Task(
+        name=name,
+        version=1,
+        population="is_included",
+        outcome=column,
+        horizon_days=None,
+        reference=f"The column '{column}' of the source, as whoever brought it defined it.",
+    )
+
+
 class _Tasks(Mapping[str, Task]):
-    """All registered tasks by name, plug-ins included."""
+    """All registered tasks by name, plug-ins included; and ``label_<column>`` for any column."""
 
     def __getitem__(self, name: str) -> Task:
+        if name.startswith(OWN_LABEL) and name not in registry.names("tasks"):
+            return _own(name)
         task: Task = registry.load("tasks", name)
         return task
 

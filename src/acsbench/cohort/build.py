@@ -304,14 +304,15 @@ def _finish(
         features=tables.features,
         flags=tables.flags,
         min_count=tables.min_count,
-        info=_info(frame, config),
+        info=_info(frame, tables, config),
     )
 
 
-def _info(frame: pl.DataFrame, config: CohortConfig) -> dict[str, Any]:
+def _info(frame: pl.DataFrame, tables: Tables, config: CohortConfig) -> dict[str, Any]:
     """Remarks for people: what a reader of the results has to know of the cohort."""
     info: dict[str, Any] = {
         "scheme": config.scheme,
+        "remarks": list(tables.remarks),
         "shared_patients": shared_patients(frame),
         "split_counts": _included_per_split(frame),
         "quality_checked": "is_unusable" in frame.columns,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
@@ -13,7 +13,7 @@ from acsbench.provenance import parse_config
 from acsbench.recording import Recording
 from acsbench.tables import Tables
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "file_of", "open_source", "own_clusters", "read_each"]
 
 
 @runtime_checkable
@@ -61,3 +61,36 @@ def open_source(name: str, **options: Any) -> Source:
         return source
     made: Source = entry(**options)
     return made
+
+
+def read_each(
+    ids: Sequence[str], read: Callable[[str], Recording]
+) -> Iterator[Recording | RecordingError]:
+    """Yield what ``read`` returns for each id, or the `RecordingError` it raises."""
+    for ecg_id in ids:
+        try:
+            yield read(ecg_id)
+        except RecordingError as error:
+            yield error
+
+
+def file_of(ecg_id: str, files: Mapping[str, str], *, table: str) -> str:
+    """Return the file that a table names for an ECG.
+
+    Raises
+    ------
+    RecordingError
+        ``unknown_id``.
+    """
+    if ecg_id not in files:
+        raise RecordingError(ecg_id, "unknown_id", f"the id is not in {table}.")
+    return files[ecg_id]
+
+
+def own_clusters(n_without_patient: int, n_records: int) -> str:
+    """Remark on records that count as a patient of their own for want of an id."""
+    return (
+        f"{n_without_patient:,} of {n_records:,} records have no patient id: each counts as a "
+        "patient of its own, so intervals may be too narrow, and a patient may stand in two splits "
+        "unless a publisher's folds keep them apart."
+    )

@@ -13,6 +13,7 @@ from acsbench.provenance import StepConfig, file_sha256, json_sha256
 from acsbench.recording import Recording
 from acsbench.signal.leads import PAGE_LEADS
 from acsbench.sources.arrays import read_array
+from acsbench.sources.base import read_each
 from acsbench.sources.csv_files import TableFile, read_all
 from acsbench.tables import (
     ECGS,
@@ -274,11 +275,7 @@ def waveform_path(folder: Path, ecg_id: str) -> Path:
 
 
 def _recordings(folder: Path, ids: Sequence[str]) -> Iterator[Recording | RecordingError]:
-    for ecg_id in ids:
-        try:
-            yield read_recording(waveform_path(folder, ecg_id), ecg_id)
-        except RecordingError as error:
-            yield error
+    return read_each(ids, lambda ecg_id: read_recording(waveform_path(folder, ecg_id), ecg_id))
 
 
 def read_recording(path: Path | str, ecg_id: str | None = None) -> Recording:

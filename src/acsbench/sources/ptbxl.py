@@ -12,6 +12,7 @@ import polars as pl
 from acsbench.errors import MissingPathError, RecordingError, TableError, first_few
 from acsbench.provenance import StepConfig, file_sha256, json_sha256
 from acsbench.recording import Recording
+from acsbench.sources.base import file_of, read_each
 from acsbench.sources.wfdb_files import read_wfdb
 from acsbench.tables import ECGS, PATIENTS, Column, Schema, Tables, check, read_table
 
@@ -104,16 +105,14 @@ class PtbxlSource(StepConfig):
         """
         column = "filename_hr" if self.sampling_rate == 500 else "filename_lr"
         database = self._database()
-        file_of = dict(zip(database["ecg_id"].cast(pl.String), database[column], strict=True))
-        for ecg_id in ids:
-            try:
-                yield self._recording(ecg_id, file_of.get(ecg_id))
-            except RecordingError as error:
-                yield error
+        files = dict(database.select(pl.col("ecg_id").cast(pl.String), column).iter_rows())
 
-    def _recording(self, ecg_id: str, file: str | None) -> Recording:
-        if file is None:
-            raise RecordingError(ecg_id, "missing_file", "the id is not in ptbxl_database.csv.")
+        def read(ecg_id: str) -> Recording:
+            return self._recording(ecg_id, file_of(ecg_id, files, table=_DATABASE.name))
+
+        return read_each(ids, read)
+
+    def _recording(self, ecg_id: str, file: str) -> Recording:
         recording = read_wfdb(ecg_id, self.path / file).standard()
         if recording.sampling_rate != self.sampling_rate:
             raise RecordingError(
