@@ -86,7 +86,7 @@ def judge_all(
         [_judge_task(TASKS[task], scored, cohort, config, folder) for task in tasks]
     )
     remarks = [] if config.limit is None else [not_reportable(config.limit)]
-    remarks += results.remarks
+    remarks += [*cohort.info.get("remarks", ()), *results.remarks]
     remarks += [f"{one.step.name}: {remark}" for one in scored for remark in one.remarks]
     return replace(results, remarks=tuple(remarks))
 
