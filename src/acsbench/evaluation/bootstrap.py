@@ -23,7 +23,7 @@ from acsbench.evaluation.weighted import (
     weighted_sums,
 )
 
-__all__ = ["Bootstrap", "bootstrap", "patient_bootstrap", "percentile_interval"]
+__all__ = ["Bootstrap", "bootstrap", "patient_bootstrap", "patient_draws", "percentile_interval"]
 
 Floats = NDArray[np.float64]
 
@@ -58,13 +58,13 @@ def bootstrap(
     dict of str to array of shape (n_resamples, k)
     """
     blocks: dict[str, list[Floats]] = {name: [] for name in statistics}
-    for drawn in _draws(n_patients, n_resamples=n_resamples, seed=seed):
+    for drawn in patient_draws(n_patients, n_resamples=n_resamples, seed=seed):
         for name, statistic in statistics.items():
             blocks[name].append(statistic(drawn))
     return {name: np.concatenate(parts) for name, parts in blocks.items()}
 
 
-def _draws(n_patients: int, *, n_resamples: int, seed: int) -> Iterator[Floats]:
+def patient_draws(n_patients: int, *, n_resamples: int, seed: int) -> Iterator[Floats]:
     """How often each patient is drawn, (n_patients, resamples), a block of resamples at a time."""
     rng = np.random.default_rng(seed)
     size = max(1, min(n_resamples, _BLOCK_CELLS // n_patients))

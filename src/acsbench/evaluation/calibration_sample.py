@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 _N_CURVE = 50
-_MAX_BINS = 1000
-_CHUNK_CELLS = 1 << 20
+_MAX_BINS = 200
+_CHUNK_CELLS = 1 << 17
 
 
 def curve_positions(p: Floats) -> Floats:
@@ -49,7 +49,7 @@ def smooth_statistic(positives: Flags, p: Floats, patients: Ints) -> Statistic:
 
     Three shortcuts against `calibration.smooth_errors` on repeated rows: bandwidths are those of
     the rows themselves, the curve is straight between its positions, and probabilities are pooled
-    to at most 1,000 bins of equal size. Memory does not grow with the rows.
+    to at most 200 bins of equal size. Memory does not grow with the rows.
     """
     order = np.argsort(p, kind="stable")
     x, who = p[order], patients[order]

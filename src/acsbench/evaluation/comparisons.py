@@ -101,6 +101,8 @@ def rank_intervals(
 
 def compare(judged: Judged, sample: RankSample, config: EvaluateConfig, findings: Findings) -> None:
     """Write every pair, Holm-adjusted over all pairs of entries, and the ranks of the entries."""
+    if not config.compare or len(judged.models) < 2:
+        return
     result = auroc_covariance(judged)
     models = judged.models
     pairs = list(itertools.combinations(range(len(models)), 2))

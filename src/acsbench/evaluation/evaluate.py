@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from acsbench import registry
 from acsbench.errors import InputError, did_you_mean
 from acsbench.evaluation.calibration_figures import calibration_figures
 from acsbench.evaluation.comparisons import compare
-from acsbench.evaluation.config import EvaluateConfig
+from acsbench.evaluation.config import EvaluateConfig, Section
 from acsbench.evaluation.feature_figures import feature_figures
 from acsbench.evaluation.findings import Findings
 from acsbench.evaluation.guideline_features import FEATURES
@@ -21,8 +21,11 @@ from acsbench.evaluation.inputs import Given, PredictionsLike, read_inputs, reso
 from acsbench.evaluation.judged import FLAG_PREFIX, Judged, gather
 from acsbench.evaluation.macro import macro_figures
 from acsbench.evaluation.operating_figures import operating_figures
+from acsbench.evaluation.original_figures import original_figures
 from acsbench.evaluation.other_metrics import other_figures
 from acsbench.evaluation.ranking import rank_figures
+from acsbench.evaluation.selective_figures import selective_figures
+from acsbench.evaluation.sensitivity import sensitivity_figures
 from acsbench.evaluation.subgroup_figures import (
     SUBGROUP_METRICS,
     subgroup_figures,
@@ -95,7 +98,7 @@ def evaluate(
         for one in resolve_tasks(task, given.models, given.labels)
     ]
     for one in judged:
-        _judge(one, asked, _affordable(one, config, findings), findings)
+        _judge(one, asked, given.labels, _affordable(one, config, findings), findings)
     macro_figures(judged, asked, config, findings)
     return findings.results(level=config.level)
 
@@ -139,28 +142,43 @@ def _gather(
 
 
 def _judge(
-    judged: Judged, asked: Mapping[str, Metric], config: EvaluateConfig, findings: Findings
+    judged: Judged,
+    asked: Mapping[str, Metric],
+    labels: pl.DataFrame,
+    config: EvaluateConfig,
+    findings: Findings,
 ) -> None:
     findings.remarks.extend(judged.remarks)
     _describe(judged, config, findings)
     sample = rank_figures(judged, config, findings)
-    if "operating_points" in config.sections:
-        operating_figures(judged, config, findings)
-    if "calibration" in config.sections:
-        calibration_figures(judged, config, findings)
-    if "utility" in config.sections:
-        utility_figures(judged, config, findings)
+    extra = {name: asked[name] for name in asked if name not in SUBGROUP_METRICS}
+    whole = judged, config, findings
+    analyses: dict[Section, Callable[[], None]] = {
+        "operating_points": lambda: operating_figures(*whole),
+        "calibration": lambda: calibration_figures(*whole),
+        "utility": lambda: utility_figures(*whole),
+        "comparisons": lambda: compare(judged, sample, config, findings),
+        "subgroups": lambda: subgroup_figures(judged, extra, config, findings),
+        "features": lambda: feature_figures(*whole),
+        "sensitivity": lambda: sensitivity_figures(*whole),
+        "selective_testing": lambda: selective_figures(*whole),
+        "original": lambda: original_figures(judged, sample, labels, config, findings),
+    }
+    for section, analyse in analyses.items():
+        if section == "comparisons":  # all overall rows of single models stand before it
+            _brought(judged, asked, config, findings)
+        if section in config.sections:
+            analyse()
+
+
+def _brought(
+    judged: Judged, asked: Mapping[str, Metric], config: EvaluateConfig, findings: Findings
+) -> None:
+    """Metrics that were asked for and that no section has written."""
     written = {row["metric"] for row in findings.rows if row["task"] == judged.task}
     others = {name: metric for name, metric in asked.items() if name not in written}
     for (name, model), figure in other_figures(judged, others, config).items():
         findings.row(judged, model, name, figure)
-    if "comparisons" in config.sections and config.compare and len(judged.models) > 1:
-        compare(judged, sample, config, findings)
-    if "subgroups" in config.sections:
-        extra = {name: asked[name] for name in asked if name not in SUBGROUP_METRICS}
-        subgroup_figures(judged, extra, config, findings)
-    if "features" in config.sections:
-        feature_figures(judged, config, findings)
 
 
 def _describe(judged: Judged, config: EvaluateConfig, findings: Findings) -> None:

@@ -133,8 +133,18 @@ class Findings:
             Curves(pl.concat(self.curves)) if self.curves else Curves.empty(),
             tuple(dict.fromkeys(self.remarks)),
             level,
-            {
-                name: pl.DataFrame(rows, infer_schema_length=None)
-                for name, rows in self.tables.items()
-            },
+            {name: _table(rows) for name, rows in self.tables.items()},
         )
+
+
+def _table(rows: list[Row]) -> pl.DataFrame:
+    """Rows as a table, columns in the order of their first appearance, none without a type."""
+    columns = dict.fromkeys(name for row in rows for name in row)
+    frame = pl.DataFrame(
+        [{name: row.get(name) for name in columns} for row in rows], infer_schema_length=None
+    )
+    empty = [name for name, dtype in frame.schema.items() if dtype == pl.Null]
+    texts = ("reason", "differs", "zone", "fitted_on")
+    return frame.with_columns(
+        pl.col(name).cast(pl.String if name in texts else pl.Float64) for name in empty
+    )

@@ -15,11 +15,19 @@ from acsbench.predictions import Predictions
 from acsbench.tables import Split
 from acsbench.tasks import Task
 
-__all__ = ["FLAG_PREFIX", "Judged", "gather"]
+__all__ = ["FLAG_PREFIX", "Judged", "Untested", "gather"]
 
 FLAG_PREFIX = "flag:"
 """What a classical 0/1 finding is called when it is judged as a model."""
 _CLIP = 1e-7
+
+
+@dataclass(frozen=True)
+class Untested:
+    """Rows whose outcome nobody looked for, and the scores of models that score all of them."""
+
+    rows: pl.DataFrame
+    scores: dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +55,8 @@ class Judged:
     remarks : tuple of str
     val : Judged or None
         The same task on the validation split, of the models that have scores there.
+    untested : Untested or None
+        Rows of the split without a label because nobody tested them.
     """
 
     task: str
@@ -60,6 +70,7 @@ class Judged:
     n_unlabelled: int = 0
     remarks: tuple[str, ...] = ()
     val: Judged | None = None
+    untested: Untested | None = None
 
     @property
     def models(self) -> list[str]:
@@ -107,6 +118,10 @@ class Judged:
             scores={model: values[members] for model, values in self.scores.items()},
             probabilities={model: values[members] for model, values in self.probabilities.items()},
         )
+
+    def with_rows(self, rows: pl.DataFrame, scores: dict[str, NDArray[np.float64]]) -> Judged:
+        """Other rows with their scores, which are no longer probabilities."""
+        return replace(self, rows=rows, scores=scores, probabilities={})
 
     @cached_property
     def counts(self) -> dict[str, int | None]:
@@ -170,6 +185,7 @@ def gather(
         },
         n_unlabelled=n_unlabelled,
         remarks=remarks,
+        untested=_untested(of_task, rows, scored, split=split, task=name),
     )
     if isinstance(task, Task) and task.unit == "encounter":
         return _by_encounter(judged, task)
@@ -209,6 +225,27 @@ def _labelled_rows(labels: pl.DataFrame, *, split: str, task: str) -> tuple[pl.D
     return rows, len(chosen) - len(rows)
 
 
+def _untested(
+    labels: pl.DataFrame,
+    tested: pl.DataFrame,
+    predictions: Sequence[Predictions],
+    *,
+    split: str,
+    task: str,
+) -> Untested | None:
+    """Rows of the split that were not tested, where the labels tell them from the tested."""
+    if "is_tested" not in labels.columns or not tested["is_tested"].fill_null(value=False).all():
+        return None
+    rows = labels.filter(~pl.col("is_tested") & pl.col("label").is_null())
+    if "split" in labels.columns:
+        rows = rows.filter(pl.col("split") == split)
+    if rows.is_empty():
+        return None
+    rows = rows.sort("ecg_id")
+    scores = {p.model: _aligned(p.frame, rows, task) for p in predictions}
+    return Untested(rows, {m: values for m, values in scores.items() if not np.isnan(values).any()})
+
+
 def _remarks(
     predictions: Sequence[Predictions],
     rows: pl.DataFrame,
@@ -237,7 +274,7 @@ def _remarks(
 def _aligned(scores: pl.DataFrame, rows: pl.DataFrame, task: str) -> NDArray[np.float64]:
     mine = scores.filter(pl.col("task") == task).select("ecg_id", "score")
     joined = rows.select("ecg_id").join(mine, on="ecg_id", how="left", maintain_order="left")
-    return joined["score"].to_numpy()
+    return joined["score"].to_numpy().astype(np.float64)
 
 
 def _by_encounter(judged: Judged, task: Task) -> Judged:

@@ -72,19 +72,29 @@ def _partial_areas(counts: Cumulated) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         tpr = counts.hits / n_hits
         fpr = (counts.flagged - counts.hits) / (n_all - n_hits)
-        low_fpr = _area(fpr[:-1], tpr[:-1], np.diff(fpr, axis=0), np.diff(tpr, axis=0))
-        back_x, back_y = 1 - tpr[1:], 1 - fpr[1:]
-        high_tpr = _area(back_x, back_y, np.diff(tpr, axis=0), np.diff(fpr, axis=0))
+    # cuts from which, and up to which, no resample is inside the part
+    end = int(np.searchsorted(np.nanmin(fpr, axis=1, initial=1.0), _REACH, side="right")) + 1
+    start = max(0, int(np.searchsorted(np.nanmax(tpr, axis=1, initial=0.0), 1 - _REACH)) - 1)
+    low_fpr = _area(fpr[:end], tpr[:end])
+    high_tpr = _area(1 - tpr[start:][::-1], 1 - fpr[start:][::-1])
     chance = _REACH**2 / 2
     scaled = [0.5 * (1 + (area - chance) / (_REACH - chance)) for area in (low_fpr, high_tpr)]
-    return np.column_stack([low_fpr, scaled[0], high_tpr, scaled[1]])
+    areas = np.column_stack([low_fpr, scaled[0], high_tpr, scaled[1]])
+    areas[(n_hits == 0) | (n_hits == n_all)] = np.nan
+    return areas
 
 
-def _area(x: Floats, y: Floats, dx: Floats, dy: Floats) -> Floats:
-    """Area under segments that begin at (x, y), as far as x = 0.1."""
-    part = np.clip(np.divide(_REACH - x, dx, out=np.zeros_like(x), where=dx > 0), 0, 1)
-    area: Floats = np.einsum("cr,cr->r", part * dx, y + part * dy / 2)
-    return np.where(np.isfinite(x[0]) & np.isfinite(y[0]), area, np.nan)
+def _area(x: Floats, y: Floats) -> Floats:
+    """Area under polygons from x = 0 as far as x = 0.1, one a column."""
+    dx = np.diff(x, axis=0)
+    part = np.divide(_REACH - x[:-1], dx, out=np.zeros_like(dx), where=dx > 0)
+    np.clip(part, 0, 1, out=part)
+    dy = np.diff(y, axis=0) * part
+    dy /= 2
+    dy += y[:-1]
+    dx *= part
+    area: Floats = np.einsum("cr,cr->r", dx, dy)
+    return area
 
 
 def _true_positives(shares: Floats) -> Callable[[Cumulated], Floats]:

@@ -13,7 +13,7 @@ __all__ = ["Isotonic", "fit_isotonic", "line_at", "local_fit", "local_weights"]
 
 Floats = NDArray[np.float64]
 
-_CHUNK_CELLS = 1 << 20
+_CHUNK_CELLS = 1 << 16
 _EXACT_POINTS = 4000
 """Above as many distinct positions, fits are made at that many and joined by straight lines."""
 

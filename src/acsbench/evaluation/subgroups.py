@@ -26,7 +26,16 @@ from acsbench.evaluation.intervals import (
 from acsbench.evaluation.judged import Judged
 from acsbench.tables import LABELS
 
-__all__ = ["Gap", "Group", "auroc_gap", "gap_entries", "heterogeneity", "subgroups", "too_few"]
+__all__ = [
+    "Gap",
+    "Group",
+    "auroc_gap",
+    "gap_entries",
+    "heterogeneity",
+    "subgroups",
+    "text_columns",
+    "too_few",
+]
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -53,7 +62,7 @@ def subgroups(judged: Judged, config: EvaluateConfig) -> list[Group]:
     """
     columns = config.subgroups
     if columns is None:
-        columns = _text_columns(judged.rows)
+        columns = text_columns(judged.rows)
     groups = []
     for column in columns:
         if column not in judged.rows.columns:
@@ -69,7 +78,8 @@ def subgroups(judged: Judged, config: EvaluateConfig) -> list[Group]:
     return groups
 
 
-def _text_columns(rows: pl.DataFrame) -> tuple[str, ...]:
+def text_columns(rows: pl.DataFrame) -> tuple[str, ...]:
+    """Further text columns of labels with few values: what divides patients when nobody says."""
     own = [column.name for column in LABELS.columns]
     return tuple(
         name
