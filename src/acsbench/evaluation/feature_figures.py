@@ -248,7 +248,7 @@ def _added(
         judged,
         model,
         lr_chi2=here.lr_chi2,
-        lr_df=here.lr_df,
+        df=1,
         lr_p_value=here.lr_p_value,
         wald_p_value=here.wald_p_value,
         auroc_features=float(result.auroc[1]),

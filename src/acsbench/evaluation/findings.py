@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from acsbench.evaluation.bootstrap import percentile_interval
+from acsbench.evaluation.further_tables import schema_of
 from acsbench.evaluation.judged import Judged
 from acsbench.evaluation.metrics import NotEstimable
 from acsbench.results import CURVE_COLUMNS, RESULT_COLUMNS, Curves, Results
@@ -120,10 +121,15 @@ class Findings:
         self.curves.append(points.select(list(CURVE_COLUMNS)))
 
     def entry(self, table: str, judged: Judged, model: str | None = None, **columns: Any) -> None:
-        """One row of a further table; ``model`` is left out where a row is of all models."""
+        """One row of a further table; what is not given is null.
+
+        ``model`` is left out where a row is of all models.
+        """
         about = {"task": judged.task, "split": judged.split}
         if model is not None:
             about["model"] = model
+        unknown = columns.keys() - schema_of(table).keys()
+        assert not unknown, f"table {table} has no column {unknown}"
         self.tables[table].append(about | columns)
 
     def results(self, *, level: float) -> Results:
@@ -133,18 +139,8 @@ class Findings:
             Curves(pl.concat(self.curves)) if self.curves else Curves.empty(),
             tuple(dict.fromkeys(self.remarks)),
             level,
-            {name: _table(rows) for name, rows in self.tables.items()},
+            {
+                name: pl.DataFrame(rows, schema=schema_of(name))
+                for name, rows in self.tables.items()
+            },
         )
-
-
-def _table(rows: list[Row]) -> pl.DataFrame:
-    """Rows as a table, columns in the order of their first appearance, none without a type."""
-    columns = dict.fromkeys(name for row in rows for name in row)
-    frame = pl.DataFrame(
-        [{name: row.get(name) for name in columns} for row in rows], infer_schema_length=None
-    )
-    empty = [name for name, dtype in frame.schema.items() if dtype == pl.Null]
-    texts = ("reason", "differs", "zone", "fitted_on")
-    return frame.with_columns(
-        pl.col(name).cast(pl.String if name in texts else pl.Float64) for name in empty
-    )

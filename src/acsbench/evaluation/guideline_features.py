@@ -58,7 +58,7 @@ class Yield(NamedTuple):
     """What a budget finds among rows with and without classical findings, ties by expectation."""
 
     k: int
-    tp: float
+    expected_tp: float
     ppv: float
     sensitivity: float
     share_without_feature: float
@@ -96,7 +96,7 @@ def yield_at(labels: ArrayLike, scores: ArrayLike, findings: Flags, *, k: int) -
     base = float(without.mean())
     return Yield(
         k=k,
-        tp=found.expected_tp,
+        expected_tp=found.expected_tp,
         ppv=found.ppv,
         sensitivity=found.sensitivity,
         share_without_feature=n_without / k,
@@ -137,7 +137,6 @@ class AddedValue(NamedTuple):
     """A logistic model of the findings, with and without the model's score."""
 
     lr_chi2: float
-    lr_df: int
     lr_p_value: float
     wald_p_value: float | None
     without: Any  # function from (findings, scores) to scores
@@ -181,7 +180,6 @@ def added_value(
         wald = chi2_tail(float(full.coefficients[-1] ** 2 / variance), 1)
     return AddedValue(
         lr_chi2=chi2,
-        lr_df=1,
         lr_p_value=chi2_tail(chi2, 1),
         wald_p_value=wald,
         without=lambda x, _: expit(with_intercept(*x[:, kept].T) @ base.coefficients),

@@ -160,7 +160,7 @@ def _binary(judged: Judged, model: str, config: EvaluateConfig, findings: Findin
     ppv = wilson(tp, n_flagged, level=config.level) if n_flagged else None
     columns: dict[str, Any] = {
         "k": n_flagged if is_flag else found.k,
-        "flagged": n_flagged,
+        "n_flagged": n_flagged,
         "tp": tp,
     }
     sound = at_budget(labels, scores, k=max(1, n_flagged))
