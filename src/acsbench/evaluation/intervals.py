@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acsbench.evaluation.metrics import check_labels_and_scores, mid_ranks
+from acsbench.evaluation.metrics import check_labels_and_scores
 
 __all__ = [
     "AurocCovariance",
@@ -89,12 +89,20 @@ def placements(labels: ArrayLike, scores: ArrayLike) -> Placements:
         Of shape (n_positive,) and (n_negative,), in the order of the rows.
     """
     positives, numbers = check_labels_and_scores(labels, scores)
-    n_positive = int(positives.sum())
-    n_negative = len(positives) - n_positive
-    ranks = mid_ranks(numbers)
-    beaten = ranks[positives] - mid_ranks(numbers[positives])
-    lost_to = n_positive - (ranks[~positives] - mid_ranks(numbers[~positives]))
-    return Placements(beaten / n_negative, lost_to / n_positive)
+    order = np.argsort(numbers)
+    ordered = numbers[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    sizes = np.diff(np.r_[starts, len(ordered)])
+    hits = np.add.reduceat(positives[order].astype(np.float64), starts)
+    misses = sizes - hits
+    # of each distinct score: negatives below it, and positives above it, equals counting half
+    beaten = np.cumsum(misses) - misses / 2
+    lost_to = hits.sum() - np.cumsum(hits) + hits / 2
+    of_row = np.empty(len(ordered), dtype=np.intp)
+    of_row[order] = np.repeat(np.arange(len(starts)), sizes)
+    return Placements(
+        beaten[of_row[positives]] / misses.sum(), lost_to[of_row[~positives]] / hits.sum()
+    )
 
 
 def _placement_matrices(labels: ArrayLike, scores: ArrayLike) -> tuple[Flags, Floats, Floats]:
