@@ -39,6 +39,11 @@ BUILT_INS: dict[Kind, dict[str, str]] = {
     "recipes": {
         "three_by_four": "acsbench.waveforms.recipes:three_by_four",
         "recorded_12": "acsbench.waveforms.recipes:recorded_12",
+        "twelve_lead_10s": "acsbench.waveforms.dense:twelve_lead_10s",
+        "hubert_100hz": "acsbench.waveforms.dense:hubert_100hz",
+        "paper_3x4": "acsbench.waveforms.paper:paper_3x4",
+        "paper_12x10s": "acsbench.waveforms.paper:paper_12x10s",
+        "paper_hubert_100hz": "acsbench.waveforms.paper:paper_hubert_100hz",
     },
     "tasks": {
         "acs": "acsbench.tasks:ACS",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from acsbench.signal.leads import STANDARD_12
 __all__ = [
     "LEAD_MEASURES",
     "MEASURE_NAMES",
+    "common_r_peaks",
     "find_qrs",
     "find_r_peaks",
     "measure_ecg",
@@ -24,6 +25,8 @@ __all__ = [
 _QRS_BAND_HZ = (8.0, 25.0)
 """Most of a QRS complex's power lies here, little of P and T's (specification W6)."""
 _REFRACTORY_S = 0.25
+_RHYTHM_LEADS = ("V1", "II", "V5")
+_SAME_BEAT_S = 0.075
 _BEFORE_S, _AFTER_S = 0.25, 0.50
 """Window of a median beat around its R peak."""
 
@@ -88,6 +91,42 @@ def find_r_peaks(samples: NDArray[np.floating], *, sampling_rate: float) -> NDAr
 def _refine(centred: NDArray[np.float64], peak: int, reach: int) -> int:
     start = max(peak - reach, 0)
     return start + int(np.argmax(np.abs(centred[start : peak + reach + 1])))
+
+
+def common_r_peaks(
+    leads: Mapping[str, NDArray[np.floating]], *, sampling_rate: float
+) -> NDArray[np.int64]:
+    """R peaks that most leads agree on: V1, II and V5 where they are, else all that are longest.
+
+    Parameters
+    ----------
+    leads : mapping of str to ndarray, shape (samples,)
+        Simultaneous, by lead name (a page's long lead under its own name or the lead's); NaN where
+        not recorded. Leads shorter than the longest are not looked at.
+    sampling_rate : float
+        Hz.
+
+    Returns
+    -------
+    ndarray of int, shape (beats,)
+        Medians of the positions that more than half of the leads have within 75 ms.
+    """
+    n_finite = {name: int(np.isfinite(row).sum()) for name, row in leads.items()}
+    longest = max(n_finite.values(), default=0)
+    full = [name for name, n in n_finite.items() if n > 0.9 * longest]
+    chosen = [name for name in full if name.removeprefix("long_") in _RHYTHM_LEADS] or full
+    found = [find_r_peaks(leads[name], sampling_rate=sampling_rate) for name in chosen]
+    found = [peaks for peaks in found if peaks.size]
+    if len(found) < 2:
+        return found[0] if found else np.zeros(0, np.int64)
+    return _majority(found, reach=round(_SAME_BEAT_S * sampling_rate))
+
+
+def _majority(found: Sequence[NDArray[np.int64]], *, reach: int) -> NDArray[np.int64]:
+    every = np.sort(np.concatenate(found))
+    groups = np.split(every, np.flatnonzero(np.diff(every) > reach) + 1)
+    agreed = [int(np.median(group)) for group in groups if 2 * group.size > len(found)]
+    return np.array(agreed, np.int64)
 
 
 def median_beat(
@@ -193,7 +232,7 @@ def measure_ecg(
     """
     recorded = np.where(mask > 0, signal, np.nan).astype(np.float64)
     rows = dict(zip(lead_names, recorded, strict=True))
-    peaks = _common_peaks(rows, sampling_rate)
+    peaks = common_r_peaks(rows, sampling_rate=sampling_rate)
     measures = dict.fromkeys(MEASURE_NAMES, float("nan"))
     measures["n_beats"] = float(len(peaks))
     if len(peaks) < 2:
@@ -222,23 +261,6 @@ def measure_ecg(
         for name, value in _measure_beat(beat, marks):
             measures[f"{name}_{lead}"] = value
     return measures
-
-
-def _common_peaks(rows: dict[str, NDArray[np.float64]], sampling_rate: float) -> NDArray[np.int64]:
-    """R peaks of the lead with most recorded time; among equals the one with the tallest QRS."""
-    candidates = {name: np.isfinite(row).sum() for name, row in rows.items()}
-    longest = max(candidates.values())
-    full = [name for name, n in candidates.items() if n == longest and n > 0]
-    preferred = [name for name in ("II", "V5", "V1") if name in full] or full
-    found = [find_r_peaks(rows[name], sampling_rate=sampling_rate) for name in preferred]
-    if not found:
-        return np.zeros(0, np.int64)
-    counts = [len(peaks) for peaks in found]
-    return (
-        found[counts.index(int(np.median(counts)))]
-        if int(np.median(counts)) in counts
-        else found[0]
-    )
 
 
 class _Marks(NamedTuple):

@@ -24,7 +24,7 @@ from acsbench.signal.filters import (
 )
 from acsbench.signal.leads import PAGE_COLUMNS, PAGE_ROWS, STANDARD_12
 
-__all__ = ["NamedRecipe", "get_recipe", "recorded_12", "three_by_four"]
+__all__ = ["NamedRecipe", "get_recipe", "prepared_leads", "recorded_12", "three_by_four"]
 
 DURATION_S = 10.0
 _LONGEST_GAP_S = 0.020
@@ -122,7 +122,7 @@ def recorded_12(
     target_rate : float
         Hz of the result.
     """
-    leads = _prepared(
+    leads = prepared_leads(
         recording,
         low_hz=low_hz,
         high_hz=high_hz,
@@ -158,7 +158,7 @@ def three_by_four(
     recording, low_hz, high_hz, order, padding_s, target_rate
         As for `recorded_12`.
     """
-    leads = _prepared(
+    leads = prepared_leads(
         recording,
         low_hz=low_hz,
         high_hz=high_hz,
@@ -180,7 +180,7 @@ def three_by_four(
     return _waveform(rows, tuple("+".join(names) for names in PAGE_ROWS), recording, target_rate)
 
 
-def _prepared(
+def prepared_leads(
     recording: Recording,
     *,
     low_hz: float | None,
@@ -208,30 +208,30 @@ def _prepared(
     if low_hz is not None:
         top = min(high_hz, 0.45 * rate)
         sections = bandpass_sections(low_hz, top, order=order, sampling_rate=rate)
-    leads = {}
-    for name, row in zip(recording.lead_names, recording.signal[:, :n_samples], strict=True):
-        filled = fill_short_gaps(row, longest=round(_LONGEST_GAP_S * rate))
-        clean = _clean(filled, sections, rate=rate, padding_s=padding_s)
-        leads[name] = _resampled(clean, rate=rate, target_rate=target_rate)
-    return leads
+    rows = recording.signal[:, :n_samples].copy()
+    for group in _same_support(rows):
+        filled = fill_short_gaps(rows[group], longest=round(_LONGEST_GAP_S * rate))
+        levels = np.array([baseline(row) for row in filled])
+        rows[group] = filled - levels[:, None]
+        if sections is not None:
+            rows[group] = filter_support(
+                rows[group],
+                sections,
+                padding=round(padding_s * rate),
+                shortest=round(_SHORTEST_RUN_S * rate),
+            )
+    return {
+        name: _resampled(row, rate=rate, target_rate=target_rate)
+        for name, row in zip(recording.lead_names, rows, strict=True)
+    }
 
 
-def _clean(
-    row: NDArray[np.float64],
-    sections: NDArray[np.float64] | None,
-    *,
-    rate: float,
-    padding_s: float,
-) -> NDArray[np.float64]:
-    levelled = row - baseline(row)
-    if sections is None:
-        return levelled
-    long_enough = np.full(row.shape, np.nan)
-    for run in finite_runs(row):
-        if run.stop - run.start >= _SHORTEST_RUN_S * rate:
-            long_enough[run] = levelled[run]
-    filtered = filter_support(long_enough, sections, padding=round(padding_s * rate))
-    return np.where(np.isfinite(long_enough), filtered, levelled)
+def _same_support(rows: NDArray[np.float64]) -> list[list[int]]:
+    """Leads whose finite samples are the same: one column of a page, say."""
+    groups: dict[bytes, list[int]] = {}
+    for number, support in enumerate(np.packbits(np.isfinite(rows), axis=1)):
+        groups.setdefault(support.tobytes(), []).append(number)
+    return list(groups.values())
 
 
 def _resampled(row: NDArray[np.float64], *, rate: float, target_rate: float) -> NDArray[np.float64]:
