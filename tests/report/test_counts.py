@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from acsbench.report.counts import guarded_text, rounded, rounding_step, shown_count, shown_part
 from acsbench.report.flow import flow_figure
 from acsbench.report.page import write_report
-from acsbench.report.tables import table_one
+from acsbench.report.table_one import table_one
 from acsbench.results import RESULT_COLUMNS, Results
 from acsbench.tables import Cohort
 

@@ -1,139 +1,26 @@
-"""The page: complete, self-contained, repeatable, and silent about individuals."""
+"""The page: well formed, alone, the same bytes each time, honest, and silent about ids."""
 
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
-import numpy as np
 import polars as pl
 import pytest
+from synthetic_cohort import make_cohort
+from synthetic_results import synthetic_results
 
 from acsbench.recording import Recording
 from acsbench.report.page import ReportConfig, write_report
-from acsbench.results import CURVE_COLUMNS, RESULT_COLUMNS, Curves, Results
-from acsbench.signal.leads import PAGE_LEADS
-from acsbench.tables import Cohort
+from acsbench.report.section_people import Example
+from acsbench.results import RESULT_COLUMNS, Curves, Results
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 HOSTILE = "<script>alert(1)</script> & $\\frac{$"
-
-
-def row(model: str, auroc: float, **more: Any) -> dict[str, Any]:
-    base = dict.fromkeys(RESULT_COLUMNS, None) | {
-        "model": model,
-        "task": "acs",
-        "task_version": 1,
-        "split": "test",
-        "unit": "record",
-        "metric": "auroc",
-        "value": auroc,
-        "low": auroc - 0.05,
-        "high": auroc + 0.04,
-        "n_records": 400,
-        "n_positive": 7,
-        "n_patients": 200,
-        "method": "clustered_delong_logit",
-    }
-    return base | more
-
-
-def some_results(
-    *, models: tuple[str, ...] = ("resnet18", "logistic", "flag:has_st_eleva"), task: str = "acs"
-) -> Results:
-    rows = []
-    for number, model in enumerate(models):
-        value = 0.742 - 0.1 * number
-        rows += [
-            row(model, value, task=task),
-            row(model, value, task=task, method="patient_bootstrap"),
-            row(model, 0.2, task=task, metric="auprc", method="patient_bootstrap"),
-            row(model, value, task=task, subgroup="sex=Female", n_records=9),
-        ]
-    rows.append(row(models[0], 0.1, task=task, compared_with=models[1], p_value=0.0004))
-    grid = np.linspace(0, 1, 50)
-    points = [
-        {"model": m, "task": task, "split": "test", "subgroup": "", "curve": "roc", "n": 400}
-        | {"x": float(x), "y": float(np.sqrt(x)), "low": None, "high": None}
-        for m in models
-        for x in (grid if not m.startswith("flag:") else (0.0, 0.2, 1.0))
-    ]
-    return Results(
-        pl.DataFrame(rows, schema=RESULT_COLUMNS),
-        Curves(pl.DataFrame(points, schema=CURVE_COLUMNS)),
-        ("Limited to 400 ECGs: these figures are not reportable.",),
-    )
-
-
-def some_cohort() -> Cohort:
-    n = 40
-    tested = [i % 2 == 0 for i in range(n)]
-    frame = pl.DataFrame(
-        {
-            "ecg_id": [f"ECGSECRET{i:03}" for i in range(n)],
-            "patient_id": [f"PATSECRET{i // 2:03}" for i in range(n)],
-            "encounter_id": [f"VISITSECRET{i // 2:03}" for i in range(n)],
-            "split": ["train" if i < 20 else "test" for i in range(n)],
-            "is_included": [True] * n,
-            "exclusion": [None] * n,
-            "is_tested": tested,
-            "is_untested": [not t for t in tested],
-            "ecg_order": [i % 2 + 1 for i in range(n)],
-            "stent_or_cabg_010_day": [i % 10 == 0 if tested[i] else None for i in range(n)],
-            "age": [40.0 + i for i in range(n)],
-            "sex": ["Female" if i % 8 < 4 else "Male" for i in range(n)],
-        },
-        schema_overrides={"exclusion": pl.String},
-    )
-    flow = pl.DataFrame(
-        {
-            "order": [0, 1, 2, 3, 4, 5],
-            "step": ["all", "ECG unreadable", "remaining", "tested", "untested", "missing"],
-            "kind": ["start", "dropped", "kept", "branch", "branch", "branch"],
-            "n_encounters": [1023, 3, 1020, 800, 220, 0],
-            "n_patients": [900, 3, 897, 700, 197, 0],
-            "n_records": [2040, 5, 2035, 1600, 435, 0],
-        }
-    )
-    return Cohort(
-        frame=frame,
-        flow=flow,
-        source="synthetic",
-        scheme="patient",
-        outcomes=("stent_or_cabg_010_day",),
-        min_count=10,
-    )
-
-
-def some_recording() -> Recording:
-    times = np.arange(5000) / 500
-    beat = np.exp(-(((times % 0.8) - 0.4) ** 2) / 0.0004)
-    signal = np.full((15, 5000), np.nan)
-    for lead in range(15):
-        start = 0 if lead >= 12 else lead // 3 * 1250
-        stop = 5000 if lead >= 12 else start + 1250
-        signal[lead, start:stop] = beat[start:stop] * (0.5 + 0.05 * lead)
-    return Recording(
-        ecg_id="ECGSECRET001",
-        signal=signal,
-        lead_names=PAGE_LEADS,
-        sampling_rate=500.0,
-        units="mV",
-    )
-
-
-def page(folder: Path, results: Results | None = None, **more: Any) -> str:
-    options: dict[str, Any] = {
-        "title": "Demo",
-        "cohort": some_cohort(),
-        "examples": [("Label positive", some_recording())],
-        "facts": {"Seed": "0"},
-        "min_count": 10,
-    } | more
-    return write_report(results or some_results(), folder, **options).read_text(encoding="utf-8")
 
 
 class Walker(HTMLParser):
@@ -175,24 +62,87 @@ def svgs(text: str) -> list[ET.Element]:
     return [ET.fromstring(one) for one in found]
 
 
-def test_the_page_is_well_formed_and_no_id_stands_twice(tmp_path: Path) -> None:
-    both = pl.concat([some_results().frame, some_results(task="mace").frame])
-    points = pl.concat([some_results().curves.frame, some_results(task="mace").curves.frame])
-    examples = [("One", some_recording()), ("Two", some_recording())]
-    walker = walk(page(tmp_path, Results(both, Curves(points)), examples=examples))
+def words_of(text: str) -> str:
+    body = text.split("<body>")[1]
+    body = re.sub(r"<(script|style).*?</\1>", " ", body, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body))
+
+
+def build(folder: Path, results: Results, **more: Any) -> str:
+    options = {"title": "Demo", "facts": {"Seed": "0"}} | more
+    return write_report(results, folder, **options).read_text(encoding="utf-8")
+
+
+def renamed(results: Results, names: dict[str, str], task: str = "acs") -> Results:
+    """The same results with other names of models and of the task."""
+
+    def change(frame: pl.DataFrame) -> pl.DataFrame:
+        columns = [c for c in ("model", "compared_with", "feature") if c in frame.columns]
+        return frame.with_columns(
+            *(pl.col(c).replace(names) for c in columns), pl.lit(task).alias("task")
+        )
+
+    return replace(
+        results,
+        frame=change(results.frame),
+        curves=Curves(change(results.curves.frame)),
+        tables={name: change(frame) for name, frame in results.tables.items()},
+    )
+
+
+@pytest.fixture(scope="session")
+def bare(small: Results) -> Results:
+    """Without curves and most tables: quick to write."""
+    return Results(small.frame, tables={"ranks": small.tables["ranks"]})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, recording: Recording) -> Path:
+    """A report of two tasks with cohort and examples."""
+    folder = tmp_path_factory.mktemp("report")
+    small = synthetic_results(n_models=2, n=400)
+    both = Results.concat([small, renamed(small, {}, task="mace")])
+    examples = [
+        Example("Label positive", recording, "Positive"),
+        Example("Label negative", recording, "Negative"),
+    ]
+    build(folder, both, cohort=make_cohort(), examples=examples, min_count=10)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(whole: Path) -> str:
+    return (whole / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_well_formed_and_no_id_stands_twice(page: str) -> None:
+    walker = walk(page)
     assert len(walker.ids) == len(set(walker.ids))
 
 
-def test_the_page_needs_neither_network_nor_script(tmp_path: Path) -> None:
-    walker = walk(page(tmp_path))
-    assert not {"script", "link", "img", "iframe"} & set(walker.tags)
+def test_the_page_needs_no_network(page: str) -> None:
+    walker = walk(page)
+    assert not {"link", "img", "iframe"} & set(walker.tags)
     assert all(link.startswith("#") for link in walker.links)
-    assert "url(http" not in page(tmp_path)
+    assert {link[1:] for link in walker.links} <= {*walker.ids, ""}
+    assert "url(http" not in page
+    assert not re.search(r"(?:src|href)=\"?https?:", page)
 
 
-def test_every_picture_has_a_role_and_a_title(tmp_path: Path) -> None:
-    pictures = svgs(page(tmp_path))
-    assert len(pictures) == 4
+def test_the_page_is_whole_without_script(page: str) -> None:
+    """What only a script fills is hidden until one has run; all tables have their rows."""
+    without = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    for box in re.findall(r'<div class="slider"[^>]*>', without):
+        assert "hidden" in box
+    for button in re.findall(r"<button[^>]*>", without):
+        assert "hidden" in button
+    for body in re.findall(r"<table class.*?</table>", without, flags=re.DOTALL):
+        assert body.count("<tr>") > 1
+
+
+def test_every_picture_has_a_role_and_a_title(page: str) -> None:
+    pictures = svgs(page)
+    assert len(pictures) > 20
     for picture in pictures:
         assert picture.get("role") == "img"
         assert picture.get("aria-label")
@@ -201,95 +151,158 @@ def test_every_picture_has_a_role_and_a_title(tmp_path: Path) -> None:
         assert title.text
 
 
-def test_styles_of_a_picture_do_not_reach_the_page(tmp_path: Path) -> None:
-    assert page(tmp_path).count("<style") == 1
+def test_sections_follow_the_order_of_a_reader(page: str) -> None:
+    keys = [
+        key.removeprefix("acs-") for key in re.findall(r'<section id="([^"]+)"', page)
+        if not key.startswith("mace-")
+    ]  # fmt: skip
+    assert keys == [
+        "verdict",
+        "roc",
+        "calibration",
+        "decision",
+        "budget",
+        "operating",
+        "pairs",
+        "subgroups",
+        "robustness",
+        "findings",
+        "testing",
+        "original",
+        "examples",
+        "people",
+        "checklist",
+        "methods",
+        "facts",
+    ]
 
 
-def test_charts_have_no_paper_of_their_own_and_take_the_ink_of_the_page(tmp_path: Path) -> None:
-    text = page(tmp_path, examples=()).split("<body>")[1].lower()
+def test_styles_of_a_picture_do_not_reach_the_page(page: str) -> None:
+    assert page.count("<style") == 1
+
+
+def test_charts_take_the_colours_of_the_page(page: str) -> None:
+    text = page.split("<body>")[1].lower()
     assert "#ffffff" not in text
     assert "#000000" not in text
+    assert "#0072b2" not in text
     assert "currentcolor" in text
+    assert "var(--s1)" in text
 
 
-def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
-    assert page(tmp_path / "a") == page(tmp_path / "b")
+def test_equal_input_gives_equal_bytes(tmp_path: Path, bare: Results) -> None:
+    some = replace(bare, curves=Curves(synthetic_results(n_models=1, n=200).curves.frame))
+    build(tmp_path / "a", some)
+    build(tmp_path / "b", some)
+    files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.*"))
+    assert len(files) > 20
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_no_id_is_on_the_page_unless_asked_for(tmp_path: Path) -> None:
-    assert "SECRET" not in page(tmp_path)
-    shown = page(tmp_path, with_ids=True)
+def test_no_id_is_on_the_page_or_in_a_file_unless_asked_for(
+    whole: Path, tmp_path: Path, recording: Recording
+) -> None:
+    for path in whole.rglob("*.*"):
+        assert "SECRET" not in path.read_text(encoding="utf-8")
+    empty = Results(pl.DataFrame(schema=RESULT_COLUMNS))
+    shown = build(tmp_path, empty, examples=[("One", recording)], with_ids=True)
     assert "ECGSECRET001" in shown
     assert "PATSECRET" not in shown
 
 
-def test_hostile_names_are_shown_and_not_run(tmp_path: Path) -> None:
-    names = (HOSTILE, "_hidden", f"flag:{HOSTILE}")
-    text = page(
+def test_hostile_names_are_shown_and_not_run(tmp_path: Path, recording: Recording) -> None:
+    small = synthetic_results(n_models=2, n=200)
+    names = {"s4": HOSTILE, "resnet18": "_hidden", "flag:has_depress": f"flag:{HOSTILE}x"}
+    text = build(
         tmp_path,
-        some_results(models=names, task="<b>t</b>"),
+        renamed(small, names, task="<b>t</b>"),
         title=HOSTILE,
         facts={HOSTILE: HOSTILE},
-        examples=[(HOSTILE, some_recording())],
+        examples=[(HOSTILE, recording)],
     )
     walker = walk(text)
-    assert "script" not in walker.tags
     assert "b" not in walker.tags
+    assert walker.tags.count("script") == 2  # the page's own, and the slider's data
+    assert "<script>alert" not in text
     written = "".join("".join(one.itertext()) for one in svgs(text))
     assert HOSTILE in written
     assert "_hidden" in written
 
 
-def test_the_page_is_below_two_megabytes_with_ten_models(tmp_path: Path) -> None:
-    many = some_results(models=tuple(f"model{i}" for i in range(6)))
-    text = page(tmp_path, many, examples=[(f"ECG {i}", some_recording()) for i in range(4)])
+def test_ten_models_stay_below_two_megabytes(
+    tmp_path: Path, rich: Results, recording: Recording
+) -> None:
+    examples = [(f"ECG {i}", recording) for i in range(4)]
+    text = build(tmp_path / "report.html", rich, examples=examples, cohort=make_cohort())
     assert len(text.encode()) < 2_000_000
 
 
-def test_small_counts_are_hidden_and_cannot_be_computed_back(tmp_path: Path) -> None:
-    text = page(tmp_path)
-    assert "&lt;= 10" in text
-    assert "0.018" not in text  # 7 of 400
-    # 1,023 visits less 1,020 would be the 3 who left
-    assert "1,023" not in text
+def test_the_verdict_says_what_is_uncertain_first(page: str) -> None:
+    lead = re.search(r'<p class="lead">(.*?)</p>', page, flags=re.DOTALL)
+    assert lead is not None
+    words = re.sub(r"<[^>]*>", "", lead[1])
+    assert words.startswith("These data do not single out one best model: resnet18 cannot be told")
+    assert re.search(r"s4 has the highest AUROC, 0\.\d{3} \(0\.\d{3}-0\.\d{3}\)", words)
+    assert "The best classical finding, ST elevation" in words
+    assert "whom a doctor sent to be tested" in words
 
 
-def test_the_verdict_is_said_in_words(tmp_path: Path) -> None:
-    text = page(tmp_path)
-    assert "Of 2 models, resnet18 has the highest AUROC" in text
-    assert "0.742 (0.692-0.782)" in text
-    assert "ST elevation" in text
-    assert "not reportable" in text
+def test_a_model_no_better_than_chance_is_said_to_show_nothing(
+    tmp_path: Path, bare: Results
+) -> None:
+    frame = bare.frame.with_columns(low=pl.lit(0.4))
+    text = build(tmp_path / "report.html", replace(bare, frame=frame))
+    assert "Nothing is shown yet: the 95 % interval of the best model includes chance." in text
 
 
-def test_a_reading_of_the_ecg_is_never_called_an_outcome_or_acs(tmp_path: Path) -> None:
-    text = page(tmp_path, some_results(task="ptbxl_mi"), cohort=None)
-    assert "reading of the ECG" in text
-    words = re.sub(r"<[^>]*>", " ", text.split("<body>")[1]).lower()
+def test_every_header_says_the_level_that_was_used(tmp_path: Path, bare: Results) -> None:
+    text = build(tmp_path / "report.html", replace(bare, level=0.9))
+    assert "90 % interval" in text
+    assert "95 %" not in words_of(text)
+
+
+def test_a_reading_of_the_ecg_is_never_called_an_outcome_or_acs(
+    tmp_path: Path, small: Results
+) -> None:
+    results = renamed(small, {}, task="ptbxl_mi")
+    tables = {k: v for k, v in results.tables.items() if k != "selective_testing"}
+    text = build(tmp_path / "report.html", replace(results, tables=tables))
+    words = words_of(text.split('id="checklist"')[0]).lower()
+    assert "reading of the ecg" in words
     assert "acute coronary" not in words
     assert re.search(r"(?<!not an )\boutcome", words) is None
 
 
 def test_the_page_stands_without_models_cohort_and_examples(tmp_path: Path) -> None:
-    empty = Results(pl.DataFrame(schema=RESULT_COLUMNS))
-    text = page(tmp_path, empty, cohort=None, examples=())
+    text = build(tmp_path, Results(pl.DataFrame(schema=RESULT_COLUMNS)))
     walk(text)
     assert "No results" in text
 
 
+def test_a_section_is_there_only_when_its_data_are(tmp_path: Path, small: Results) -> None:
+    bare = Results(small.frame.filter(pl.col("metric") == "auroc"))
+    text = build(tmp_path / "report.html", bare)
+    keys = re.findall(r'<section id="acs-([^"]+)"', text)
+    assert keys == ["verdict", "subgroups"]
+
+
 def test_a_model_without_estimate_is_listed_with_its_reason(tmp_path: Path) -> None:
-    frame = pl.DataFrame(
-        [row("resnet18", 0.0, value=None, low=None, high=None, reason="one class only")],
-        schema=RESULT_COLUMNS,
-    )
-    text = page(tmp_path, Results(frame))
+    row = dict.fromkeys(RESULT_COLUMNS, None) | {
+        "model": "resnet18",
+        "task": "acs",
+        "metric": "auroc",
+        "reason": "one class only",
+        "n_records": 400,
+    }
+    text = build(tmp_path, Results(pl.DataFrame([row], schema=RESULT_COLUMNS)))
     assert "not estimable: one class only" in text
 
 
-def test_a_file_name_is_taken_as_the_file(tmp_path: Path) -> None:
-    written = write_report(some_results(), tmp_path / "x.html", title="Demo")
+def test_a_file_name_is_taken_as_the_file(tmp_path: Path, bare: Results) -> None:
+    written = write_report(bare, tmp_path / "x.html", title="Demo")
     assert written == tmp_path / "x.html"
-    assert written.is_file()
+    assert [p.name for p in tmp_path.iterdir()] == ["x.html"]
 
 
 @pytest.mark.parametrize("bad", [-1, 5])

@@ -21,6 +21,8 @@ __all__ = ["draw_ecg", "save_ecg"]
 _PAPER, _MINOR, _MAJOR, _TRACE = "#fff8f6", "#f6d5cf", "#eba99f", "#161616"
 _ROW_MV = 2.5
 _PAGE_S = 10.0
+Trace = tuple[str, float, NDArray[np.float64], NDArray[np.float64]]
+"""Name, start in seconds, times, values."""
 _DRAWN_RATE = 250.0
 """Hz; a line of a page has no more detail."""
 
@@ -66,13 +68,16 @@ def _figure(recording: Recording) -> Figure:
     rows = _rows(recording)
     height_mv = _ROW_MV * len(rows)
     # 25 mm/s and 10 mm/mV, at 60 % of their size so that a page fits a screen
-    figure = Figure(figsize=(0.6 * 25.8 * _PAGE_S / 25.4, 0.6 * 10 * height_mv / 25.4))
+    left, right = -0.3, _PAGE_S + 0.05
+    bottom = -height_mv + 0.5 * _ROW_MV
+    top = max(0.5 * _ROW_MV, *(_highest(trace) + 0.1 for trace in rows[0]))
+    figure = Figure(figsize=(0.6 * 25 * (right - left) / 25.4, 0.6 * 10 * (top - bottom) / 25.4))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(-0.3, _PAGE_S + 0.05)
-    axes.set_ylim(-height_mv + 0.5 * _ROW_MV, 0.5 * _ROW_MV)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
     axes.set_facecolor(_PAPER)
     figure.set_facecolor(_PAPER)
-    _grid(axes, height_mv)
+    _grid(axes, bottom=bottom, top=top)
     for number, traces in enumerate(rows):
         _draw_row(axes, traces, -number * _ROW_MV, recording.units)
     axes.set_xticks([])
@@ -82,8 +87,13 @@ def _figure(recording: Recording) -> Figure:
     return figure
 
 
-def _grid(axes: Any, height_mv: float) -> None:
-    bottom, top = -height_mv + 0.5 * _ROW_MV, 0.5 * _ROW_MV
+def _highest(trace: Trace) -> float:
+    """Highest value of a trace that has any; tall beats of the first row need the room."""
+    _, _, _, values = trace
+    return float(np.nanmax(values)) if np.isfinite(values).any() else 0.0
+
+
+def _grid(axes: Any, *, bottom: float, top: float) -> None:
     for step_s, step_mv, colour, width in ((0.04, 0.1, _MINOR, 0.3), (0.2, 0.5, _MAJOR, 0.5)):
         times = np.arange(-0.4, _PAGE_S + 0.2, step_s)
         levels = np.arange(np.floor(bottom / step_mv) * step_mv, top + step_mv, step_mv)
@@ -100,9 +110,6 @@ def _broken(
     """Coordinates of separate lines from first to last as one path: lines end at a NaN."""
     n = n or np.size(first)
     return np.column_stack([np.broadcast_to(v, n) for v in (first, last, np.nan)]).ravel()
-
-
-Trace = tuple[str, float, NDArray[np.float64], NDArray[np.float64]]
 
 
 def _rows(recording: Recording) -> list[list[Trace]]:
@@ -145,7 +152,13 @@ def _draw_row(axes: Any, traces: list[Trace], level: float, units: str) -> None:
         axes.plot(times, values + level, _TRACE, linewidth=0.6)
         missing = "" if np.isfinite(values).any() else " (not recorded)"
         axes.text(
-            start_s + 0.06, level + 0.8, name + missing, fontsize=7, color=_TRACE, weight="bold"
+            start_s + 0.06,
+            level + 0.8,
+            name + missing,
+            fontsize=7,
+            color=_TRACE,
+            weight="bold",
+            bbox={"facecolor": _PAPER, "alpha": 0.75, "linewidth": 0, "pad": 0.8},
         )
         if start_s:
             axes.vlines(start_s, level - 0.2, level + 0.2, _TRACE, linewidth=0.9)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from acsbench.tasks import TASKS
 
-__all__ = ["group_title", "is_finding", "model_title", "outcome_title", "question", "value_title"]
+__all__ = [
+    "group_title",
+    "is_finding",
+    "model_title",
+    "outcome_title",
+    "question",
+    "task_title",
+    "value_title",
+]
 
 _FINDINGS = {
     "has_st_eleva": "ST elevation",
@@ -73,3 +81,16 @@ def question(task: str) -> str:
     if known.horizon_days is None:
         return "this reading of the ECG (a reading by cardiologists, not an outcome)"
     return f"the outcome within {known.horizon_days} days"
+
+
+def task_title(task: str) -> str:
+    """Name a task and what it asks.
+
+    >>> task_title("mine")
+    'Task mine'
+    """
+    known = TASKS.get(task)
+    if known is None or known.horizon_days is None:
+        return f"Task {task}"
+    outcome = outcome_title(known.outcome)
+    return f"Task {task}: {outcome[:1].lower()}{outcome[1:]}"

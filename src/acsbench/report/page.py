@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from pathlib import Path
 
 import jinja2
-import polars as pl
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pydantic import Field
 
 from acsbench.provenance import StepConfig, atomic_text
 from acsbench.recording import Recording
-from acsbench.report.counts import guarded_fact, guarded_text, privacy_note
-from acsbench.report.ecg_paper import draw_ecg
-from acsbench.report.figures import forest_figure, roc_figure
-from acsbench.report.flow import flow_figure
-from acsbench.report.names import model_title, question
-from acsbench.report.tables import (
-    LEVEL,
-    Table,
-    difference_table,
-    interval_title,
-    subgroup_table,
-    table_one,
-    verdict_table,
-)
-from acsbench.results import Results, format_estimate
+from acsbench.report.checklist import checklist_section
+from acsbench.report.counts import guarded_fact
+from acsbench.report.exports import write_exports
+from acsbench.report.guard import hide_small_counts
+from acsbench.report.methods import methods_text, versions
+from acsbench.report.names import task_title
+from acsbench.report.parts import Figure, Note, Section, Table
+from acsbench.report.section_findings import findings_section
+from acsbench.report.section_groups import robustness_section, subgroup_section
+from acsbench.report.section_models import pairs_section, roc_section, verdict_section
+from acsbench.report.section_operating import operating_section, slider_data
+from acsbench.report.section_people import Example, examples_section, people_section
+from acsbench.report.section_risk import budget_section, calibration_section, decision_section
+from acsbench.report.section_testing import original_section, testing_section
+from acsbench.report.view import TaskView
+from acsbench.results import Results
 from acsbench.tables import Cohort
 
 __all__ = ["ReportConfig", "write_report"]
+
+# the order of the page: what was found, whether to believe it, for whom, beside what
+_SECTIONS: Sequence[Callable[[TaskView], Section | None]] = (
+    verdict_section,
+    roc_section,
+    calibration_section,
+    decision_section,
+    budget_section,
+    operating_section,
+    pairs_section,
+    subgroup_section,
+    robustness_section,
+    findings_section,
+    testing_section,
+    original_section,
+)
 
 
 class ReportConfig(StepConfig):
@@ -54,38 +73,35 @@ class ReportConfig(StepConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class _TaskPart:
-    name: str
-    sentence: str
-    verdict: Table
-    forest: Markup
-    roc: Markup
-    differences: Table
-    subgroups: Table
+    title: str
+    sections: list[Section]
+    slider: Markup
 
 
-def write_report(  # noqa: PLR0913  each is one thing a page shows
+def write_report(
     results: Results,
     folder: Path,
     *,
     title: str,
     cohort: Cohort | None = None,
-    examples: Sequence[tuple[str, Recording]] = (),
+    examples: Sequence[Example | tuple[str, Recording]] = (),
     facts: Mapping[str, str] | None = None,
     with_ids: bool = False,
     min_count: int = 0,
-    level: float = LEVEL,
 ) -> Path:
-    """Write one page that anybody can open and print.
+    """Write one page that anybody can open and print, and its figures and numbers as files.
 
     Parameters
     ----------
     results : Results
+        A section is there when its data are.
     folder : Path
-        For ``report.html``, or the file itself when it ends in ``.html``.
+        Gets ``report.html``, ``metrics.json``, ``figures/`` (an SVG and a CSV each) and ``latex/``;
+        or the page alone when it ends in ``.html``.
     title : str
     cohort : Cohort, optional
         Gives the flow diagram and Table 1.
-    examples : sequence of (caption, Recording)
+    examples : sequence of Example, or of (caption, Recording)
         ECGs to draw.
     facts : mapping of str to str, optional
         Seed, split, source: what a reader has to know.
@@ -94,8 +110,6 @@ def write_report(  # noqa: PLR0913  each is one thing a page shows
     min_count : int
         Counts from 1 to this number are hidden, all others rounded; see `counts`. A cohort that
         asks for more gets more.
-    level : float
-        Coverage of the intervals in ``results``.
 
     Returns
     -------
@@ -104,15 +118,76 @@ def write_report(  # noqa: PLR0913  each is one thing a page shows
     """
     if cohort is not None:
         min_count = max(min_count, cohort.min_count)
-    overall = results.overall
-    names = overall.filter(pl.col("method") == "clustered_delong_logit")["task"]
-    drawn = [
-        (
-            _caption(caption, recording, with_ids=with_ids),
-            Markup(draw_ecg(recording, title=caption)),  # noqa: S704  our own SVG
+    shown = hide_small_counts(results, min_count)
+    known = {key: guarded_fact(key, value, min_count) for key, value in (facts or {}).items()}
+    views = [TaskView(shown, task, min_count) for task in _tasks(shown)]
+    tasks = [_task_part(view) for view in views]
+    closing = _closing(
+        cohort, [Example(*one) for one in examples], min_count=min_count, with_ids=with_ids
+    )
+    sections = [section for task in tasks for section in task.sections] + closing
+    closing.append(checklist_section(sections, has_facts=True))
+    sections.append(closing[-1])
+    page = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            title=title,
+            css=_asset("page.css"),
+            js=_asset("page.js"),
+            remarks=shown.remarks,
+            tasks=tasks,
+            closing=closing,
+            contents=_contents(tasks, closing),
+            methods=methods_text(shown, views, cohort=cohort, facts=known),
+            facts=known | versions(),
         )
-        for caption, recording in examples
-    ]
+    )
+    if folder.suffix == ".html":
+        atomic_text(folder, page)
+        return folder
+    atomic_text(folder / "report.html", page)
+    write_exports(shown, sections, folder, facts=known, min_count=min_count)
+    return folder / "report.html"
+
+
+def _tasks(results: Results) -> list[str]:
+    """Tasks with an AUROC; averages over tasks have none of their own."""
+    overall = results.overall
+    names = overall.filter(overall["metric"] == "auroc")["task"].unique(maintain_order=True)
+    return [name for name in names if name]
+
+
+def _task_part(view: TaskView) -> _TaskPart:
+    sections = [section for make in _SECTIONS if (section := make(view)) is not None]
+    cuts = slider_data(view)
+    # within a script element "<" could close it
+    text = json.dumps(cuts, separators=(",", ":")).replace("<", "\\u003c") if cuts else ""
+    return _TaskPart(title=task_title(view.task), sections=sections, slider=Markup(text))  # noqa: S704
+
+
+def _closing(
+    cohort: Cohort | None, examples: Sequence[Example], *, min_count: int, with_ids: bool
+) -> list[Section]:
+    drawn = examples_section(examples, with_ids=with_ids)
+    people = None if cohort is None else people_section(cohort, min_count=min_count)
+    return [section for section in (drawn, people) if section is not None]
+
+
+def _contents(tasks: Sequence[_TaskPart], closing: Sequence[Section]) -> list[tuple[str, str]]:
+    found = []
+    for task in tasks:
+        prefix = f"{task.title.split(':')[0]}: " if len(tasks) > 1 else ""
+        found += [(s.key, f"{prefix}{s.title.split(':')[0]}") for s in task.sections]
+    found += [(s.key, s.title) for s in closing]
+    return [*found, ("methods", "Methods, ready to paste"), ("facts", "How this was made")]
+
+
+def _asset(name: str) -> Markup:
+    return Markup((files("acsbench.report") / name).read_text(encoding="utf-8"))  # noqa: S704
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("acsbench.report", "."),
         autoescape=True,
@@ -120,79 +195,23 @@ def write_report(  # noqa: PLR0913  each is one thing a page shows
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    page = environment.get_template("page.html.j2").render(
-        title=title,
-        remarks=[guarded_text(remark, min_count) for remark in results.remarks],
-        tasks=[
-            _task_part(results, name, level=level, min_count=min_count)
-            for name in names.unique(maintain_order=True)
-        ],
-        flow=None if cohort is None else Markup(flow_figure(cohort.flow, min_count=min_count)),  # noqa: S704  our own SVG
-        table_one=None if cohort is None else table_one(cohort, min_count=min_count),
-        privacy=privacy_note(min_count),
-        examples=drawn,
-        facts={
-            **{k: guarded_fact(k, v, min_count) for k, v in (facts or {}).items()},
-            "acsbench": _version(),
-        },
-        has_flags=names.len() > 0 and overall["model"].str.starts_with("flag:").any(),
-    )
-    path = folder if folder.suffix == ".html" else folder / "report.html"
-    atomic_text(path, page)
-    return path
+    environment.filters["runs"] = _runs
+    environment.filters["unbroken"] = _unbroken
+    return environment
 
 
-def _caption(words: str, recording: Recording, *, with_ids: bool) -> str:
-    scale = "10 mm/mV" if recording.units == "mV" else "10 mm per standard deviation"
-    named = f"{words} ({recording.ecg_id})" if with_ids else words
-    return f"{named}. 25 mm/s, {scale}."
+def _unbroken(words: str) -> Markup:
+    """Keep an estimate and its interval on one line."""
+    safe = str(escape(words))
+    kept = re.sub(r"[-+\d.]+ \([^)]*\d\)", r'<span class="one">\g<0></span>', safe)
+    return Markup(kept)  # noqa: S704  escaped above
 
 
-def _version() -> str:
-    try:
-        return version("acsbench")
-    except PackageNotFoundError:
-        return "not installed"
+def _runs(section: Section) -> Iterator[tuple[str, list[Figure | Table | Note]]]:
+    """Parts in runs of one kind: panels that follow each other share a row."""
 
+    def kind(part: Figure | Table | Note) -> str:
+        return part.kind if isinstance(part, Figure) else type(part).__name__.lower()
 
-def _task_part(results: Results, task: str, *, level: float, min_count: int) -> _TaskPart:
-    overall = results.overall
-    return _TaskPart(
-        name=task,
-        sentence=_sentence(overall.filter(pl.col("task") == task), task, level=level),
-        verdict=verdict_table(results, task=task, level=level, min_count=min_count),
-        forest=Markup(forest_figure(overall, task=task)),  # noqa: S704  our own SVG
-        roc=Markup(roc_figure(results.curves.frame, overall, task=task, min_count=min_count)),  # noqa: S704
-        differences=difference_table(results, task=task, level=level),
-        subgroups=subgroup_table(results, task=task, min_count=min_count),
-    )
-
-
-def _sentence(rows: pl.DataFrame, task: str, *, level: float) -> str:
-    """Say the result in words."""
-    headline = rows.filter(
-        (pl.col("method") == "clustered_delong_logit") & pl.col("value").is_not_null()
-    ).sort("value", "model", descending=[True, False])
-    models = headline.filter(~pl.col("model").str.starts_with("flag:"))
-    if models.is_empty():
-        return "No model has an estimate on this task."
-    best = models.row(0, named=True)
-    estimate = f"{format_estimate(best['value'], best['low'], best['high'])}"
-    title = model_title(best["model"])
-    lead = (
-        f"Of {len(models)} models, {title} has the highest AUROC"
-        if len(models) > 1
-        else (f"One model was judged: {title} has an AUROC of")
-    )
-    text = (
-        f"{lead} {estimate} for telling records with {question(task)} from those without; 0.5 is "
-        "chance, 1 is perfect."
-    )
-    if best["low"] is not None and best["low"] <= 0.5:
-        text = f"Nothing is shown: the best model's {interval_title(level)} includes chance. {text}"
-    findings = headline.filter(pl.col("model").str.starts_with("flag:"))
-    if not findings.is_empty():
-        finding = findings.row(0, named=True)
-        value = format_estimate(finding["value"], finding["low"], finding["high"])
-        text += f" The best classical finding, {model_title(finding['model'])}, has {value}."
-    return text
+    for name, group in itertools.groupby(section.parts, kind):
+        yield name, list(group)

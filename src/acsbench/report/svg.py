@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import itertools
 import re
@@ -13,10 +12,18 @@ from html import escape
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-__all__ = ["INK", "drawing", "svg_text"]
+__all__ = ["COLOURS", "INK", "drawing", "page_svg", "standalone_svg", "svg_text"]
 
 INK = "#010203"
-"""A colour nothing else has; `svg_text` replaces it by the page's own ink."""
+"""A colour nothing else has: the page's own ink, light or dark."""
+COLOURS = ("#0072b2", "#d55e00", "#00805d", "#aa4499", "#8a6d00", "#5b6470")
+"""Hues that stay apart for the colour-blind, at 3:1 or more on white; dark pages have lighter ones.
+
+After Okabe and Ito, and Tol; no figure tells models apart by colour alone.
+"""
+_PREFIX = "own-"
+_INK_ON_WHITE = "#1b1f24"
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
 
 @contextmanager
@@ -47,22 +54,50 @@ def svg_text(figure: Figure, *, title: str) -> str:
     Returns
     -------
     str
-        Equal for equal figures. Its ids are its own, its style stays inside, `INK` has become
-        ``currentColor``.
+        Equal for equal figures. Its style stays inside.
     """
     stream = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(stream, format="svg", metadata=nothing)
     text = stream.getvalue()
-    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    text = text[text.index("<svg") :]
     text = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", text, count=1, flags=re.DOTALL)
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' d="([^"]*)"', lambda found: f' d="{_short_path(found[1])}"', text)
-    text = _own_ids(text, title)
+    text = re.sub(r"(font: (?:\w+ )?[\d.]+px) [^;\"]*", rf"\1 {_FONT}", text)
+    text = _own_ids(text)
     label = escape(title, quote=True)
     attributes = f'role="img" aria-label="{label}" stroke-linejoin="round" '
     head, rest = text.replace("<svg ", f"<svg {attributes}", 1).split(">", 1)
     return f"{head}><title>{escape(title)}</title>{rest}"
+
+
+def page_svg(text: str, *, key: str) -> str:
+    """Give a picture the colours of the page, which change with light and dark.
+
+    Parameters
+    ----------
+    text : str
+        As `svg_text` gives it.
+    key : str
+        Begins the picture's ids; no other picture of the page may have it.
+    """
+    text = re.sub(f'(id="|#){_PREFIX}', rf"\g<1>{key}-", text)
+    for number, colour in enumerate(COLOURS, 1):
+        text = text.replace(colour, f"var(--s{number})")
+    # a little above its own size on a wide screen, so that all charts have letters of one size
+    text = re.sub(r'width="([\d.]+)pt"', _at_most, text, count=1)
+    return text.replace(INK, "currentColor")
+
+
+def _at_most(found: re.Match[str]) -> str:
+    width = float(found[1])
+    return f'width="{width:g}pt" style="max-width:{1.15 * width:.0f}pt"'
+
+
+def standalone_svg(text: str) -> str:
+    """Give a picture the colours of white paper, as a file of its own."""
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text.replace(INK, _INK_ON_WHITE)}\n'
 
 
 def _short_path(path: str) -> str:
@@ -90,13 +125,12 @@ def _tenths(value: int) -> str:
     return f"{value / 10:g}".replace("0.", ".", 1) if abs(value) < 10 else f"{value / 10:g}"
 
 
-def _own_ids(text: str, title: str) -> str:
-    """Ids that are referred to get the picture's own prefix; the others go."""
+def _own_ids(text: str) -> str:
+    """Ids that are referred to get a prefix that `page_svg` makes unique; the others go."""
     used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', text))
-    prefix = "p" + hashlib.sha256((title + text).encode()).hexdigest()[:10]
 
     def renamed(found: re.Match[str]) -> str:
-        return f' id="{prefix}{found[1]}"' if found[1] in used else ""
+        return f' id="{_PREFIX}{found[1]}"' if found[1] in used else ""
 
     text = re.sub(r' id="([^"]+)"', renamed, text)
-    return re.sub(r'(url\(|href=")#', rf"\1#{prefix}", text)
+    return re.sub(r'(url\(|href=")#', rf"\1#{_PREFIX}", text)
