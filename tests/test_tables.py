@@ -56,3 +56,15 @@ def test_a_missing_file_is_named_with_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").touch()
     with pytest.raises(MissingPathError, match=r"Did you mean 'labels\.csv'"):
         read_labels(tmp_path / "label.csv")
+
+
+def test_labels_of_a_file_get_their_natural_types(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(
+        "ecg_id,patient_id,label,age,has_st,site,word\n"
+        "1,01,0,50,true,1,true\n2,02,1,61.5,False,2,maybe\n3,02,1,,,3,no\n"
+    )
+    labels = read_labels(tmp_path / "labels.csv")
+    assert labels["has_st"].to_list() == [True, False, None]
+    assert labels["age"].to_list() == [50, 61.5, None]
+    assert labels["patient_id"].to_list() == ["01", "02", "02"]
+    assert labels["word"].to_list() == ["true", "maybe", "no"]

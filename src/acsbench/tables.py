@@ -353,14 +353,17 @@ def read_labels(path: Path) -> pl.DataFrame:
 
 
 def with_natural_types(frame: pl.DataFrame) -> pl.DataFrame:
-    """Turn text columns that hold only numbers into numbers; ids, as `*_id`, stay text."""
+    """Turn text columns of numbers, or of true and false, into such; ids, as `*_id`, stay text."""
     casts = []
     for name, dtype in frame.schema.items():
         if dtype != pl.String or name.endswith("_id"):
             continue
+        n_missing = frame[name].null_count()
         numbers = frame[name].cast(pl.Float64, strict=False)
-        if numbers.null_count() == frame[name].null_count():
-            casts.append(numbers)
+        is_flag = frame[name].str.to_lowercase().is_in(("true", "false")).sum() > 0
+        typed = _cast(frame[name], "flag") if is_flag else numbers
+        if typed.null_count() == n_missing:
+            casts.append(typed)
     return frame.with_columns(casts)
 
 

@@ -110,9 +110,9 @@ _ORIGINAL: Sequence[tuple[str, str, str, tuple[str, ...], tuple[str, ...]]] = (
     ("original_binary", "E5: the top k, k = positives in test; PPV", "PPV",
      ("ppv", "ppv_low", "ppv_high"), ("sound_ppv", "sound_low", "sound_high")),
     ("original_subgroups", "E6: AUROC by sex and race", "AUROC",
-     ("value", "low", "high"), ("value", "sound_low", "sound_high")),
+     ("value", "low", "high"), ("sound_value", "sound_low", "sound_high")),
     ("original_logistic", "E9: logistic model on four findings", "AUROC",
-     ("auroc", "low", "high"), ("sound_auroc", "sound_low", "sound_high")),
+     ("auroc", "low", "high"), ("sound_value", "sound_low", "sound_high")),
 )  # fmt: skip
 
 
