@@ -34,6 +34,8 @@ Metric = Callable[[Any, Any], float]
 
 _CHUNK_CELLS = 1 << 17
 """Rows x resamples of a chunk: 1 MB of float64, which stays in the cache of one core."""
+_TINY = 1e-300
+"""Rows flagged where a resample has flagged none yet: a precision of 0, not of 0 / 0."""
 
 
 def weighted_sums(values: ArrayLike, patients: Ints, n_patients: int) -> Statistic:
@@ -83,18 +85,23 @@ def rank_statistic(positives: Flags, scores: Floats, patients: Ints) -> Statisti
 
     def statistic(drawn: Floats) -> Floats:
         total = of_negatives @ drawn[:n_patients]
-        hits, false_alarms, lost, precision = np.zeros((4, drawn.shape[1]))
+        hits, false_alarms, lost, precision, product = np.zeros((5, drawn.shape[1]))
+        false_alarms += _TINY
         for above, tied, here in steps:
             if len(above):
                 false_alarms += _added(drawn, above)
             found = _added(drawn, here)
             hits += found
-            lost += found * false_alarms
+            np.multiply(found, false_alarms, out=product)
+            lost += product
             if len(tied):
                 level = _added(drawn, tied)
                 lost += found * level / 2
                 false_alarms += level
-            precision += found * hits / np.maximum(hits + false_alarms, 1)
+            np.add(hits, false_alarms, out=product)
+            np.divide(hits, product, out=product)
+            product *= found
+            precision += product
         known = (hits > 0) & (total > 0)
         values = np.full((drawn.shape[1], 2), np.nan)
         values[known, 0] = 1 - lost[known] / (hits * total)[known]
