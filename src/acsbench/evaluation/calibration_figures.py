@@ -118,14 +118,8 @@ def cox_figures(judged: Judged, model: str, *, level: float) -> dict[str, Figure
 def _smooth_rows(
     judged: Judged, model: str, sampled: Floats, config: EvaluateConfig, findings: Findings
 ) -> None:
-    try:
-        errors = smooth_errors(judged.labels, judged.probabilities[model])
-    except NotEstimable as refusal:
-        errors, reason = None, refusal.reason
+    errors = smooth_errors(judged.labels, judged.probabilities[model])
     for column, name in enumerate(_SMOOTH):
-        if errors is None:
-            findings.row(judged, model, name, Figure(None, "patient_bootstrap", reason=reason))
-            continue
         figure = with_percentiles(errors[column], None, sampled[:, column], config.level)
         findings.row(judged, model, name, figure)
 
@@ -141,6 +135,7 @@ def _point_rows(judged: Judged, model: str, findings: Findings) -> None:
     findings.row(judged, model, "ece10", binned)
     z, reason_z = attempt(lambda: spiegelhalter_z(labels, p))
     p_value = None if z is None else two_sided_p(z)
+    reason_z = reason_z or "no interval: it is a test statistic"
     figure = Figure(z, "rows_independent", p_value=p_value, reason=reason_z)
     findings.row(judged, model, "spiegelhalter_z", figure)
 

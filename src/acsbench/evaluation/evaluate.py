@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from acsbench.evaluation.calibration_figures import calibration_figures
 from acsbench.evaluation.comparisons import compare
 from acsbench.evaluation.config import EvaluateConfig, Section
 from acsbench.evaluation.feature_figures import feature_figures
-from acsbench.evaluation.findings import Findings
+from acsbench.evaluation.findings import Figure, Findings
 from acsbench.evaluation.guideline_features import FEATURES
 from acsbench.evaluation.inputs import Given, PredictionsLike, read_inputs, resolve_tasks
 from acsbench.evaluation.judged import FLAG_PREFIX, Judged, gather
@@ -93,10 +94,9 @@ def evaluate(
     asked = {name: registry.load("metrics", name) for name in config.metrics}
     asked |= metrics or {}
     findings = Findings()
-    judged = [
-        _gather(one, given, config, split=split, only_if_scored=task is None)
-        for one in resolve_tasks(task, given.models, given.labels)
-    ]
+    tasks = resolve_tasks(task, given.models, given.labels)
+    several = len(tasks) > 1
+    judged = [_gather(one, given, config, split=split, several=several) for one in tasks]
     for one in judged:
         _judge(one, asked, given.labels, _affordable(one, config, findings), findings)
     macro_figures(judged, asked, config, findings)
@@ -116,12 +116,12 @@ def _affordable(judged: Judged, config: EvaluateConfig, findings: Findings) -> E
 
 
 def _gather(
-    task: Task | str, given: Given, config: EvaluateConfig, *, split: str, only_if_scored: bool
+    task: Task | str, given: Given, config: EvaluateConfig, *, split: str, several: bool
 ) -> Judged:
     """Test rows of a task with their validation rows, and the 0/1 findings as models of both."""
     flags = _flag_predictions(config.flags, given.labels, task, split=split)
     judged = gather(
-        task, [*given.models, *flags], given.labels, split=split, only_if_scored=only_if_scored
+        task, [*given.models, *flags], given.labels, split=split, one_of_several=several
     )
     name = judged.task
     val = [one for one in given.val if name in one.tasks]
@@ -134,10 +134,11 @@ def _gather(
         )
     names = tuple(flag.model.removeprefix(FLAG_PREFIX) for flag in flags)
     flags = _flag_predictions(names, given.labels, task, split=Split.VAL, strict=False)
-    of_val = gather(
-        task, [*val, *flags], given.labels, split=Split.VAL, only_if_scored=only_if_scored
-    )
+    of_val = gather(task, [*val, *flags], given.labels, split=Split.VAL, one_of_several=several)
     remarks = tuple(f"Validation: {remark}" for remark in of_val.remarks)
+    if of_val.is_one_class:
+        remark = f"Task {name}: the validation rows are of one class, and give no cuts."
+        return replace(judged, remarks=(*judged.remarks, remark))
     return replace(judged, val=of_val, remarks=(*judged.remarks, *remarks))
 
 
@@ -150,6 +151,11 @@ def _judge(
 ) -> None:
     findings.remarks.extend(judged.remarks)
     _describe(judged, config, findings)
+    if judged.is_one_class:
+        for model, metric in itertools.product(judged.models, asked):
+            nothing = Figure(None, "patient_bootstrap", reason="one class")
+            findings.row(judged, model, metric, nothing)
+        return
     sample = rank_figures(judged, config, findings)
     extra = {name: asked[name] for name in asked if name not in SUBGROUP_METRICS}
     whole = judged, config, findings

@@ -98,6 +98,11 @@ class Judged:
         return self.rows["patient_id"].rank("dense").to_numpy().astype(np.intp) - 1
 
     @property
+    def is_one_class(self) -> bool:
+        """No AUROC, no cut, no calibration: nothing to judge."""
+        return bool(self.labels.min() == self.labels.max())
+
+    @property
     def n_patients(self) -> int:
         """How many there are."""
         return int(self.patients.max()) + 1
@@ -141,7 +146,7 @@ def gather(
     labels: pl.DataFrame,
     *,
     split: str,
-    only_if_scored: bool,
+    one_of_several: bool,
 ) -> Judged:
     """Join the labels of one task and split with the scores of every model, one to one.
 
@@ -152,18 +157,25 @@ def gather(
     labels : DataFrame
         Checked against `tables.LABELS`.
     split : str
-    only_if_scored : bool
-        Leave out models without a row of this task, instead of refusing them.
+    one_of_several : bool
+        Of several tasks: leave out models without a row of this one, and let it have one class,
+        instead of refusing both.
 
     Raises
     ------
     InputError
-        On an unknown or empty split, a split of one class, and scores that do not fit the rows.
+        On an unknown or empty split, a split of one class (of a single task), and scores that do
+        not fit the rows.
     """
     name = task.name if isinstance(task, Task) else task
     of_task = labels.filter(pl.col("task") == name) if "task" in labels.columns else labels
     rows, n_unlabelled = _labelled_rows(of_task, split=split, task=name)
-    scored = [p for p in predictions if not only_if_scored or name in p.tasks]
+    if rows["label"].n_unique() == 1 and not one_of_several:
+        raise InputError(
+            f"All {len(rows):,} labelled rows of split '{split}' of task '{name}' have the label "
+            f"{rows['label'][0]}. Judging needs both classes."
+        )
+    scored = [p for p in predictions if not one_of_several or name in p.tasks]
     ids, known = rows["ecg_id"].to_list(), of_task["ecg_id"].to_list()
     remarks = _remarks(scored, rows, task=name, split=split, n_unlabelled=n_unlabelled)
     for one in scored:
@@ -216,11 +228,6 @@ def _labelled_rows(labels: pl.DataFrame, *, split: str, task: str) -> tuple[pl.D
         raise InputError(
             f"Split '{split}' of task '{task}' holds no labelled row: {len(chosen):,} rows, none "
             f"with a label. Rows of each split in the labels: {held or len(labels)}."
-        )
-    if rows["label"].n_unique() == 1:
-        raise InputError(
-            f"All {len(rows):,} labelled rows of split '{split}' of task '{task}' have the label "
-            f"{rows['label'][0]}. Judging needs both classes."
         )
     return rows, len(chosen) - len(rows)
 

@@ -7,8 +7,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acsbench.evaluation.metrics import NotEstimable
-
 __all__ = ["Isotonic", "fit_isotonic", "line_at", "local_fit", "local_weights"]
 
 Floats = NDArray[np.float64]
@@ -43,7 +41,7 @@ def local_weights(x: Floats, at: Floats, *, share: float) -> Floats:
     share : float
         Of the observations that one fit sees.
     """
-    k = max(2, min(len(x), int(share * len(x) + 1e-10)))
+    k = min(len(x), max(2, int(share * len(x) + 1e-10)))
     width = _bandwidths(x, at, k)[:, np.newaxis]
     distance = np.abs(x - at[:, np.newaxis])
     scaled = np.minimum(distance / np.where(width > 0, width, 1.0), 1)
@@ -124,19 +122,12 @@ def local_fit(
     -------
     array of shape (positions,)
 
-    Raises
-    ------
-    NotEstimable
-        With fewer than 3 observations.
-
     References
     ----------
     Cleveland, J Am Stat Assoc 74:829 (1979). Every position has its own fit, as R's loess with
     surface "direct"; beyond 4,000 distinct positions the fits between are interpolated.
     """
     xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if len(xs) < 3:
-        raise NotEstimable("fewer than 3 rows")
     order = np.argsort(xs, kind="stable")
     xs, ys = xs[order], ys[order]
     wanted = np.asarray(at, dtype=np.float64)
