@@ -14,13 +14,10 @@ from acsbench.errors import RecordingError
 from acsbench.recording import Recording
 from acsbench.sources.arrays import MAX_BYTES, read_array, require_file
 from acsbench.sources.description import SignalsPart
-from acsbench.sources.raw import RawRecording, to_millivolts
+from acsbench.sources.raw import RawRecording, refuse_microvolts, scaled, to_millivolts
 from acsbench.sources.wfdb_files import read_wfdb
 
 __all__ = ["read_record", "to_recording"]
-
-_LARGEST_MV = 50.0
-"""A median range above this is a recording in microvolts."""
 
 
 def read_record(
@@ -77,7 +74,7 @@ def to_recording(
     return _checked(
         RawRecording(
             ecg_id=ecg_id,
-            signal=rows.astype(np.float64) * (signals.scale * factor),
+            signal=scaled(ecg_id, rows, signals.scale * factor),
             names=names,
             sampling_rate=float(signals.sampling_rate or 0),
             units="sd" if units == "sd" else "mV",
@@ -87,17 +84,10 @@ def to_recording(
 
 
 def _checked(raw: RawRecording, signals: SignalsPart) -> Recording:
-    recording = raw.standard(renamed=signals.renamed, may_lack=True)
-    finite = np.isfinite(recording.signal)
-    spans = [np.ptp(x[ok]) for x, ok in zip(recording.signal, finite, strict=True) if ok.any()]
-    if recording.units == "mV" and spans and float(np.median(spans)) > _LARGEST_MV:
-        raise RecordingError(
-            raw.ecg_id,
-            "wrong_units",
-            f"leads span {np.median(spans):.4g} mV at the median; above {_LARGEST_MV:g} the unit "
-            "is wrong. Look at signals.units and signals.scale.",
-        )
-    return recording
+    if raw.units == "mV":
+        way_out = "Look at signals.units and signals.scale."
+        refuse_microvolts(raw.ecg_id, raw.signal, way_out=way_out)
+    return raw.standard(renamed=signals.renamed, may_lack=True)
 
 
 def _check_rate(raw: RawRecording, signals: SignalsPart) -> None:

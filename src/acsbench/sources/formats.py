@@ -22,7 +22,7 @@ from acsbench.errors import MissingDependencyError, RecordingError
 from acsbench.recording import Recording
 from acsbench.signal.leads import STANDARD_12, standard_name
 from acsbench.sources.arrays import MAX_BYTES, require_file
-from acsbench.sources.raw import RawRecording, to_millivolts
+from acsbench.sources.raw import RawRecording, scaled, to_millivolts
 from acsbench.sources.wfdb_files import read_wfdb
 
 __all__ = ["FORMATS", "read_file"]
@@ -149,7 +149,7 @@ def _from_leads(ecg_id: str, path: Path, leads: Sequence[Any]) -> RawRecording:
         )
     return RawRecording(
         ecg_id=ecg_id,
-        signal=np.stack([np.asarray(lead.samples, np.float64) for lead in leads]),
+        signal=scaled(ecg_id, np.stack([lead.samples for lead in leads]), 1.0),
         names=tuple(lead.label for lead in leads),
         sampling_rate=rates[0],
     )
@@ -178,7 +178,7 @@ def _cardiosoft(ecg_id: str, path: Path) -> RawRecording:
     if signal.ndim != 2 or not signal.size or not sampling_rate > 0:
         raise RecordingError(ecg_id, "empty", f"{path.name} holds no samples or no rate.")
     return RawRecording(
-        ecg_id=ecg_id, signal=signal * step, names=names, sampling_rate=sampling_rate
+        ecg_id=ecg_id, signal=scaled(ecg_id, signal, step), names=names, sampling_rate=sampling_rate
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from acsbench.errors import MissingPathError, RecordingError, TableError, first_few
@@ -15,6 +14,7 @@ from acsbench.signal.leads import PAGE_LEADS
 from acsbench.sources.arrays import read_array
 from acsbench.sources.base import read_each
 from acsbench.sources.csv_files import TableFile, read_all
+from acsbench.sources.raw import refuse_microvolts, scaled
 from acsbench.tables import (
     ECGS,
     ENCOUNTERS,
@@ -31,8 +31,6 @@ from acsbench.tables import (
 __all__ = ["FLAGS", "MEASURES", "HoldoutSource", "NightingaleSource", "read_recording"]
 
 SAMPLING_RATE = 500.0
-_LARGEST_MV = 50.0
-"""A median range above this is a recording in microvolts."""
 
 FLAGS = (
     "has_bbb",
@@ -291,7 +289,7 @@ def read_recording(path: Path | str, ecg_id: str | None = None) -> Recording:
     ------
     RecordingError
         ``missing_file``, ``empty``, ``truncated``, ``wrong_type``, ``too_large``,
-        ``wrong_shape`` or ``wrong_units``.
+        ``wrong_shape``, ``wrong_units`` or ``infinite``.
     """
     path = Path(path)
     ecg_id = ecg_id or f"ecg{path.stem}"
@@ -303,19 +301,12 @@ def read_recording(path: Path | str, ecg_id: str | None = None) -> Recording:
             f"{path.name} holds an array of shape {signal.shape}; expected "
             f"({len(PAGE_LEADS)}, samples).",
         )
-    finite = np.isfinite(signal)
+    millivolts = scaled(ecg_id, signal, 1.0)
     # an all-NaN page is blank: the quality table says so, it is no broken file
-    spans = [float(np.ptp(row[ok])) for row, ok in zip(signal, finite, strict=True) if ok.any()]
-    if spans and float(np.median(spans)) > _LARGEST_MV:
-        raise RecordingError(
-            ecg_id,
-            "wrong_units",
-            f"leads span {np.median(spans):.4g} 'mV' at the median; above {_LARGEST_MV:g} they are "
-            "microvolts. Divide by 1000.",
-        )
+    refuse_microvolts(ecg_id, millivolts, way_out="Divide by 1000.")
     return Recording(
         ecg_id=ecg_id,
-        signal=signal.astype(np.float64),
+        signal=millivolts,
         lead_names=PAGE_LEADS,
         sampling_rate=SAMPLING_RATE,
         units="mV",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,10 @@ from acsbench.errors import RecordingError, first_few
 from acsbench.recording import Recording, Units
 from acsbench.signal.leads import STANDARD_12, standard_name
 
-__all__ = ["RawRecording", "to_millivolts"]
+__all__ = ["RawRecording", "refuse_microvolts", "scaled", "to_millivolts"]
+
+_LARGEST_MV = 50.0
+"""A median range above this is a recording in microvolts."""
 
 _TO_MV = {"mv": 1.0, "uv": 0.001, "µv": 0.001, "μv": 0.001, "v": 1000.0, "nv": 1e-6}
 
@@ -95,3 +99,40 @@ def to_millivolts(ecg_id: str, units: Sequence[str]) -> NDArray[np.float64]:
             ecg_id, "wrong_units", f"unit {strange[0]!r} is none of mV, uV, nV and V."
         )
     return np.array([_TO_MV[unit.strip().lower()] for unit in units])
+
+
+def scaled(ecg_id: str, stored: NDArray[Any], factor: float) -> NDArray[np.float64]:
+    """Return stored values times a factor; NaN stays.
+
+    Raises
+    ------
+    RecordingError
+        ``infinite``: a value that is no measurement, as damage leaves behind.
+    """
+    with np.errstate(all="ignore"):
+        signal = np.asarray(stored).astype(np.float64) * factor
+    if np.isinf(signal).any():
+        raise RecordingError(
+            ecg_id, "infinite", "it holds infinite values; a sample not recorded is NaN."
+        )
+    return signal
+
+
+def refuse_microvolts(ecg_id: str, millivolts: NDArray[np.float64], *, way_out: str) -> None:
+    """Refuse leads so large that they must be in another unit; gaps do not count.
+
+    Raises
+    ------
+    RecordingError
+        ``wrong_units``.
+    """
+    finite = np.isfinite(millivolts)
+    with np.errstate(over="ignore"):
+        spans = [np.ptp(x[ok]) for x, ok in zip(millivolts, finite, strict=True) if ok.any()]
+    if spans and float(np.median(spans)) > _LARGEST_MV:
+        raise RecordingError(
+            ecg_id,
+            "wrong_units",
+            f"leads span {np.median(spans):.4g} 'mV' at the median; above {_LARGEST_MV:g} they are "
+            f"in another unit, microvolts most likely. {way_out}",
+        )

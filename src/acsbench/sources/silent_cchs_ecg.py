@@ -21,6 +21,7 @@ from acsbench.sources.arrays import read_array
 from acsbench.sources.base import read_each
 from acsbench.sources.csv_files import TableFile, read_all
 from acsbench.sources.own_labels import read_own_labels
+from acsbench.sources.raw import scaled
 from acsbench.tables import ECGS, PATIENTS, Column, Schema, Tables, check
 
 __all__ = ["SilentCchsEcgSource"]
@@ -108,11 +109,12 @@ def _read(ecg_id: str, path: Path) -> Recording:
             f"{path.name} holds an array of shape {stored.shape}; expected "
             f"({len(STANDARD_12)}, samples).",
         )
-    microvolts = stored.astype(np.float64)
+    microvolts = scaled(ecg_id, stored, 1.0)
     recorded = np.flatnonzero((microvolts != 0).any(axis=0))
     length = int(recorded[-1]) + 1 if recorded.size else 0
     microvolts[:, length:] = np.nan
-    span = float(np.median(np.ptp(microvolts[:, :length], axis=1))) if length else 0.0
+    with np.errstate(over="ignore"):
+        span = float(np.median(np.ptp(microvolts[:, :length], axis=1))) if length else 0.0
     if 0 < span < _SMALLEST_UV:
         raise RecordingError(
             ecg_id,

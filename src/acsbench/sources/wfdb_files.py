@@ -46,13 +46,12 @@ def read_wfdb(ecg_id: str, path: Path, *, units_per_mv: float | None = None) -> 
         Without the ``formats`` extra.
     """
     _check_announcement(ecg_id, path)
-    record = _decode(ecg_id, path)
+    record, signal = _decode(ecg_id, path)
     problem = _problem(record)
     if problem:
         raise RecordingError(ecg_id, "bad_header", f"{path.name}.hea cannot be used: {problem}.")
     stored = np.asarray(record.d_signal, np.float64)  # (samples, signals)
     _check_samples(ecg_id, path, record, stored)
-    signal = np.asarray(record.dac())  # the header's units, NaN where the format says "no sample"
     if units_per_mv is None:
         signal *= to_millivolts(ecg_id, record.units)
     else:
@@ -102,11 +101,13 @@ def _check_announcement(ecg_id: str, path: Path) -> None:
         )
 
 
-def _decode(ecg_id: str, path: Path) -> Any:
+def _decode(ecg_id: str, path: Path) -> tuple[Any, NDArray[np.float64]]:
+    """Return the record, and its samples in the header's units: NaN where there is none."""
     wfdb = _import_wfdb()
     try:
         with np.errstate(all="ignore"):
-            return wfdb.rdrecord(str(path), physical=False)
+            record = wfdb.rdrecord(str(path), physical=False)
+            return record, np.asarray(record.dac(), np.float64)
     except Exception as error:  # the library has no exception of its own for a damaged file
         raise RecordingError(
             ecg_id, "truncated", f"{path.name} cannot be read: {error or type(error).__name__}."
