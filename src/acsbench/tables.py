@@ -155,15 +155,35 @@ QUALITY = Schema(
         Column("finite_share", "number", low=0, high=1),
         Column("longest_flat_s", "number", low=0),
         Column("amplitude_range", "number", low=0),
+        *(
+            Column(name, "number", required=False)
+            for name in (
+                "clipped_share",
+                "noise_share",
+                "hum_share",
+                "baseline_range",
+                "overlap_s",
+                "einthoven_residual",
+                "einthoven_share",
+                "augmented_residual",
+                "heart_rate",
+                "detector_agreement",
+                "net_qrs_i",
+                "i_v6_correlation",
+            )
+        ),
         Column("duration_s", "number", low=0),
         Column("reasons", "text"),
         Column("raw_sha256", "text"),
+        Column("duplicate_of", "text", required=False),
     ),
 )
 """One row per ECG and lead; an ECG that cannot be read has one row whose lead is ``*``.
 
-``reasons`` holds the codes of the checks that failed, joined by spaces, empty when none did;
-``amplitude_range`` is in the recording's units.
+``reasons`` holds the codes of the checks that failed, joined by spaces, empty when none did.
+Ranges and residuals are in the recording's units; what belongs to the whole ECG (from
+``einthoven_residual`` to ``i_v6_correlation``, ``duration_s``, the hash, and ``duplicate_of``, the
+smallest id among bit-identical ECGs) stands in each of its rows.
 """
 COHORT = Schema(
     "cohort",

@@ -35,6 +35,27 @@ def full(*, rate: float = 500, seconds: float = 10, seed: int = 0) -> Recording:
     )
 
 
+def beating_page(*, rate_per_min: float = 70) -> tuple[Recording, np.ndarray]:
+    """A page of a regular rhythm on the drawing grid, and the twelve leads it was printed from."""
+    t = np.arange(5000) / 500
+    since = (t - 0.3) % (60 / rate_per_min)
+    beat = np.exp(-0.5 * (np.minimum(since, 60 / rate_per_min - since) / 0.012) ** 2)
+    wave = 0.3 * np.exp(-0.5 * ((since - 0.3) / 0.04) ** 2)
+    one, two = np.rint((np.array([[0.6], [1.0]]) * beat + wave) / 0.01) * 0.01
+    limbs = [one, two, two - one, -(one + two) / 2, one - two / 2, two - one / 2]
+    chest = np.rint((np.linspace(0.4, 1.5, 6)[:, None] * beat + wave) / 0.005) * 0.005
+    truth = np.concatenate([limbs, chest])
+    rows = np.full((15, 5000), np.nan)
+    for lead in range(12):
+        quarter = slice(lead // 3 * 1250, (lead // 3 + 1) * 1250)
+        rows[lead, quarter] = truth[lead, quarter]
+    rows[12:] = truth[[6, 1, 10]]
+    recording = Recording(
+        ecg_id="b", signal=rows, lead_names=PAGE_LEADS, sampling_rate=500, units="mV"
+    )
+    return recording, truth
+
+
 @dataclass(frozen=True)
 class Shelf:
     """Recordings by id: the last one is too loud for a store, the one before unreadable."""

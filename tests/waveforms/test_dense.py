@@ -5,30 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import signal as scipy_signal
-from shelf import full, page
+from shelf import beating_page, full, page
 
-from acsbench.recording import NOT_RECORDED, RECORDED, SYNTHETIC, Recording
-from acsbench.signal.leads import PAGE_LEADS, STANDARD_12
+from acsbench.recording import NOT_RECORDED, RECORDED, SYNTHETIC
+from acsbench.signal.leads import STANDARD_12
 from acsbench.waveforms.recipes import get_recipe
-
-
-def beating_page(*, rate_per_min: float = 70) -> tuple[Recording, np.ndarray]:
-    """A page of a regular rhythm on the drawing grid, and the twelve leads it was printed from."""
-    t = np.arange(5000) / 500
-    since = (t - 0.3) % (60 / rate_per_min)
-    beat = np.exp(-0.5 * (np.minimum(since, 60 / rate_per_min - since) / 0.012) ** 2)
-    wave = 0.3 * np.exp(-0.5 * ((since - 0.3) / 0.04) ** 2)
-    scale = np.linspace(0.4, 1.5, 12)[:, None]
-    truth = np.rint((scale * beat + wave) / 0.005) * 0.005
-    rows = np.full((15, 5000), np.nan)
-    for lead in range(12):
-        quarter = slice(lead // 3 * 1250, (lead // 3 + 1) * 1250)
-        rows[lead, quarter] = truth[lead, quarter]
-    rows[12:] = truth[[6, 1, 10]]
-    recording = Recording(
-        ecg_id="b", signal=rows, lead_names=PAGE_LEADS, sampling_rate=500, units="mV"
-    )
-    return recording, truth
 
 
 @pytest.mark.parametrize("rate_per_min", [45, 70, 120])

@@ -26,7 +26,28 @@ __all__ = [
 UNREADABLE = "*"
 """Lead name of an ECG that could not be read at all; see `tables.QUALITY`."""
 
-LeadReason: TypeAlias = Literal["all_missing", "missing", "flat", "too_short", "out_of_range"]
+LeadReason: TypeAlias = Literal[
+    "all_missing",
+    "missing",
+    "flat",
+    "clipped",
+    "too_small",
+    "too_large",
+    "out_of_range",
+    "limb_law",
+    "augmented_law",
+    "arm_reversal",
+    "noise",
+    "hum",
+    "wander",
+    "no_beats",
+    "heart_rate",
+    "detectors_disagree",
+    "overlap",
+    "duplicate",
+    "too_short",
+    "too_long",
+]
 """What `check_quality` can find wrong with one lead."""
 
 FlowRow: TypeAlias = dict[str, str | int]

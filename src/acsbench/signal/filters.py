@@ -46,6 +46,14 @@ def bandpass_sections(
         raise ValueError(
             f"corners {low_hz} and {high_hz} Hz need 0 < low < high < {sampling_rate / 2} Hz"
         )
+    # scipy's filters refuse read-only arrays, so the one that is kept is never handed out
+    return _designed(low_hz, high_hz, order, sampling_rate).copy()
+
+
+@lru_cache(maxsize=32)
+def _designed(
+    low_hz: float, high_hz: float, order: int, sampling_rate: float
+) -> NDArray[np.float64]:
     sections: NDArray[np.float64] = scipy_signal.butter(
         order, (low_hz, high_hz), btype="bandpass", fs=sampling_rate, output="sos"
     )
