@@ -11,7 +11,7 @@ from acsbench.signal.beat_filling import fill_with_own_beats
 from acsbench.signal.beats import common_r_peaks
 from acsbench.signal.hubert import decimate_leads
 from acsbench.signal.leads import LONG_LEADS, STANDARD_12
-from acsbench.waveforms.recipes import prepared_leads
+from acsbench.waveforms.recipes import long_or_printed, prepared_leads, same_support
 
 __all__ = ["hubert_100hz", "twelve_lead_10s"]
 
@@ -49,13 +49,11 @@ def twelve_lead_10s(
         {name: row for name, row in leads.items() if _is_whole(row, name)},
         sampling_rate=target_rate,
     )
-    rows, recorded = [], []
-    for name in STANDARD_12:
-        printed, long = leads[name], leads.get(f"long_{name}")
-        row = printed if long is None else np.where(np.isfinite(long), long, printed)
-        recorded.append(np.isfinite(row))
-        rows.append(fill_with_own_beats(row, peaks, sampling_rate=target_rate))
-    return _dense(recording, np.stack(rows), np.stack(recorded), target_rate)
+    rows = long_or_printed(leads)
+    recorded = np.isfinite(rows)
+    for group in same_support(rows):
+        rows[group] = fill_with_own_beats(rows[group], peaks, sampling_rate=target_rate)
+    return _dense(recording, rows, recorded, target_rate)
 
 
 def _is_whole(row: NDArray[np.float64], name: str) -> bool:

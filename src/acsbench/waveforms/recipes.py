@@ -24,7 +24,15 @@ from acsbench.signal.filters import (
 )
 from acsbench.signal.leads import PAGE_COLUMNS, PAGE_ROWS, STANDARD_12
 
-__all__ = ["NamedRecipe", "get_recipe", "prepared_leads", "recorded_12", "three_by_four"]
+__all__ = [
+    "NamedRecipe",
+    "get_recipe",
+    "long_or_printed",
+    "prepared_leads",
+    "recorded_12",
+    "same_support",
+    "three_by_four",
+]
 
 DURATION_S = 10.0
 _LONGEST_GAP_S = 0.020
@@ -130,12 +138,7 @@ def recorded_12(
         padding_s=padding_s,
         target_rate=target_rate,
     )
-    rows = []
-    for name in STANDARD_12:
-        row = leads[name]
-        long = leads.get(f"long_{name}")
-        rows.append(row if long is None else np.where(np.isfinite(long), long, row))
-    return _waveform(np.stack(rows), STANDARD_12, recording, target_rate)
+    return _waveform(long_or_printed(leads), STANDARD_12, recording, target_rate)
 
 
 def three_by_four(
@@ -209,7 +212,7 @@ def prepared_leads(
         top = min(high_hz, 0.45 * rate)
         sections = bandpass_sections(low_hz, top, order=order, sampling_rate=rate)
     rows = recording.signal[:, :n_samples].copy()
-    for group in _same_support(rows):
+    for group in same_support(rows):
         filled = fill_short_gaps(rows[group], longest=round(_LONGEST_GAP_S * rate))
         levels = np.array([baseline(row) for row in filled])
         rows[group] = filled - levels[:, None]
@@ -226,7 +229,17 @@ def prepared_leads(
     }
 
 
-def _same_support(rows: NDArray[np.float64]) -> list[list[int]]:
+def long_or_printed(leads: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Twelve rows: a lead's long recording where it is finite, else what was printed of it."""
+    rows = np.stack([leads[name] for name in STANDARD_12])
+    for row, name in zip(rows, STANDARD_12, strict=True):
+        long = leads.get(f"long_{name}")
+        if long is not None:
+            np.copyto(row, long, where=np.isfinite(long))
+    return rows
+
+
+def same_support(rows: NDArray[np.float64]) -> list[list[int]]:
     """Leads whose finite samples are the same: one column of a page, say."""
     groups: dict[bytes, list[int]] = {}
     for number, support in enumerate(np.packbits(np.isfinite(rows), axis=1)):
