@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 from wards import hospital, quality
 
-from acsbench.cohort.build import CohortConfig, build_cohort, describe_splits
+from acsbench.cohort.audit import describe_splits
+from acsbench.cohort.build import CohortConfig, build_cohort
 from acsbench.errors import ConfigError, TableError
 from acsbench.provenance import file_sha256
 from acsbench.tables import Split, Tables

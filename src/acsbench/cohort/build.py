@@ -10,8 +10,10 @@ from pydantic import Field, field_validator, model_validator
 
 from acsbench.cohort.criteria import (
     Branch,
+    Copies,
     FlowRow,
     LeadReason,
+    Timing,
     apply_criteria,
     count_branches,
     flow_table,
@@ -29,7 +31,7 @@ from acsbench.errors import ConfigError, TableError, did_you_mean
 from acsbench.provenance import StepConfig, file_sha256
 from acsbench.tables import COHORT, QUALITY, Cohort, Split, Tables, check
 
-__all__ = ["CohortConfig", "Folds", "Fractions", "Scheme", "build_cohort", "describe_splits"]
+__all__ = ["CohortConfig", "Folds", "Fractions", "Scheme", "build_cohort"]
 
 Scheme = Literal["patient", "folds", "file", "paper"]
 
@@ -73,6 +75,13 @@ class CohortConfig(StepConfig):
         The column of a visit that says whether the patient was tested.
     excluded_reasons : tuple of str
         An ECG leaves when every lead has one of these quality codes; single bad leads stay.
+    excluded_any : tuple of str
+        An ECG leaves when any lead has one of these codes; each is a step of the flow.
+    copies : "visit", "patient" or "keep"
+        Of bit-identical ECGs, keep one per visit, one per patient, or all.
+    timing : tuple of "first_of_visit", "before_procedure"
+        Keep the first ECG of each visit; keep ECGs of days before the catheterization or, where
+        there was none, all. The order on one day is unknown, so ECGs of the day itself leave too.
     """
 
     scheme: Scheme = "patient"
@@ -81,6 +90,9 @@ class CohortConfig(StepConfig):
     split_file: Path | None = None
     test_flag: str = "cath_010_day"
     excluded_reasons: tuple[LeadReason, ...] = ("all_missing", "missing", "flat", "out_of_range")
+    excluded_any: tuple[LeadReason, ...] = ()
+    copies: Copies = "visit"
+    timing: tuple[Timing, ...] = ()
 
     @field_validator("scheme", mode="before")
     @classmethod
@@ -139,8 +151,14 @@ def build_cohort(
     frame = _derive(_join(tables), tables, config).sort("ecg_id")
     if quality is not None:
         frame = _judge_waveforms(frame, quality, config)
+    if "before_procedure" in config.timing:
+        frame = _days_before_procedure(frame)
     criteria = inclusion_criteria(
-        has_encounters=tables.encounters is not None, has_quality=quality is not None
+        has_encounters=tables.encounters is not None,
+        has_quality=quality is not None,
+        excluded_any=config.excluded_any,
+        copies=config.copies,
+        timing=config.timing,
     )
     frame, flow = apply_criteria(frame, criteria)
     _refuse_nobody(frame, flow)
@@ -184,6 +202,25 @@ def _derive(frame: pl.DataFrame, tables: Tables, config: CohortConfig) -> pl.Dat
     )
 
 
+def _days_before_procedure(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add ``has_procedure`` and ``days_before_procedure``: positive when the ECG came first."""
+    needed = ("ecg_date", "start_datetime", "days_to_cath", "cath_010_day")
+    missing = [name for name in needed if name not in frame.columns or frame[name].is_null().all()]
+    if missing:
+        raise ConfigError(
+            f"cohort.timing asks for ECGs before the procedure; the source gives no "
+            f"{', '.join(missing)}. Leave 'before_procedure' out."
+        )
+    # days are counted from the start of the visit; half a day is still that day
+    day = pl.col("start_datetime").dt.date() + pl.duration(days=pl.col("days_to_cath").floor())
+    return frame.with_columns(
+        (pl.col("cath_010_day") | pl.col("days_to_cath").is_not_null())
+        .fill_null(value=False)
+        .alias("has_procedure"),
+        (day - pl.col("ecg_date")).dt.total_days().alias("days_before_procedure"),
+    )
+
+
 def _check_test_flag(frame: pl.DataFrame, name: str) -> None:
     flags = [column for column, dtype in frame.schema.items() if dtype == pl.Boolean]
     if name not in frame.columns:
@@ -209,7 +246,7 @@ def _judge_waveforms(
     frame: pl.DataFrame, quality: pl.DataFrame, config: CohortConfig
 ) -> pl.DataFrame:
     """Add ``is_unusable``, ``raw_sha256``, and whether two patients share the waveform."""
-    summary = quality_summary(check(quality, QUALITY), config.excluded_reasons)
+    summary = quality_summary(check(quality, QUALITY), config.excluded_reasons, config.excluded_any)
     frame = frame.join(summary, on="ecg_id", how="left", maintain_order="left")
     # over everybody: the alarm does not fall silent because one of the two was dropped
     n_patients = pl.col("patient_id").n_unique().over("raw_sha256")
@@ -356,27 +393,4 @@ def _holdout(tables: Tables) -> Cohort:
             "split_counts": _included_per_split(frame),
             "quality_checked": False,
         },
-    )
-
-
-def describe_splits(cohort: Cohort) -> pl.DataFrame:
-    """Count what each split holds: the balance of the labels, at a glance.
-
-    Returns
-    -------
-    DataFrame
-        ``split``, ``n_records``, ``n_patients``, and ``n_<outcome>`` for each outcome: the
-        included records, of any population, for which it is true.
-    """
-    positives = (pl.col(name).sum().cast(pl.Int64).alias(f"n_{name}") for name in cohort.outcomes)
-    rank = pl.col("split").replace_strict({str(s): i for i, s in enumerate(Split)})
-    return (
-        cohort.frame.filter("is_included")
-        .group_by("split")
-        .agg(
-            pl.len().cast(pl.Int64).alias("n_records"),
-            pl.col("patient_id").drop_nulls().n_unique().cast(pl.Int64).alias("n_patients"),
-            *positives,
-        )
-        .sort(rank)
     )

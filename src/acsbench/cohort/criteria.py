@@ -13,9 +13,11 @@ from acsbench.tables import FLOW
 __all__ = [
     "UNREADABLE",
     "Branch",
+    "Copies",
     "Criterion",
     "FlowRow",
     "LeadReason",
+    "Timing",
     "apply_criteria",
     "count_branches",
     "flow_table",
@@ -50,6 +52,9 @@ LeadReason: TypeAlias = Literal[
 ]
 """What `check_quality` can find wrong with one lead."""
 
+Copies: TypeAlias = Literal["visit", "patient", "keep"]
+Timing: TypeAlias = Literal["first_of_visit", "before_procedure"]
+
 FlowRow: TypeAlias = dict[str, str | int]
 """One row of `tables.FLOW`, before it is numbered."""
 
@@ -81,8 +86,10 @@ class Branch:
     holds: pl.Expr
 
 
-def quality_summary(quality: pl.DataFrame, excluded: Sequence[str]) -> pl.DataFrame:
-    """One row per ECG: whether it is unusable, and the hash of its raw samples.
+def quality_summary(
+    quality: pl.DataFrame, excluded: Sequence[str], excluded_any: Sequence[str] = ()
+) -> pl.DataFrame:
+    """One row per ECG: whether it is unusable, why it is unwanted, and the hash of its samples.
 
     Parameters
     ----------
@@ -91,23 +98,38 @@ def quality_summary(quality: pl.DataFrame, excluded: Sequence[str]) -> pl.DataFr
     excluded : sequence of str
         Reason codes that make an ECG unusable when every lead has one of them. An ECG that
         could not be read is unusable whatever they are.
+    excluded_any : sequence of str
+        Reason codes of which one in one lead is enough.
 
     Returns
     -------
     DataFrame
-        ``ecg_id``, ``is_unusable``, ``raw_sha256``. An unusable ECG has no hash: blank pages are
-        equal to each other without being copies.
+        ``ecg_id``, ``is_unusable``, ``unwanted`` (the first of ``excluded_any`` that it has), and
+        ``raw_sha256``. An unusable ECG has no hash: blank pages are equal to each other without
+        being copies.
     """
     codes = pl.col("reasons").fill_null("").str.split(" ")
     is_bad_lead = codes.list.set_intersection(list(excluded)).list.len() > 0
     is_unusable = (pl.col("lead") == UNREADABLE).any() | is_bad_lead.all()
+    unwanted = pl.coalesce(
+        pl.when(codes.list.contains(code).any()).then(pl.lit(code)) for code in excluded_any
+    )
     summary = quality.group_by("ecg_id").agg(
-        is_unusable.alias("is_unusable"), pl.col("raw_sha256").first()
+        is_unusable.alias("is_unusable"),
+        (unwanted if excluded_any else pl.lit(None, pl.String)).alias("unwanted"),
+        pl.col("raw_sha256").first(),
     )
     return summary.with_columns(pl.when(~pl.col("is_unusable")).then("raw_sha256"))
 
 
-def inclusion_criteria(*, has_encounters: bool, has_quality: bool) -> list[Criterion]:
+def inclusion_criteria(
+    *,
+    has_encounters: bool,
+    has_quality: bool,
+    excluded_any: Sequence[str] = (),
+    copies: Copies = "visit",
+    timing: Sequence[Timing] = (),
+) -> list[Criterion]:
     """Steps in the order of the flow diagram.
 
     Parameters
@@ -116,47 +138,95 @@ def inclusion_criteria(*, has_encounters: bool, has_quality: bool) -> list[Crite
         Whether the source knows visits.
     has_quality : bool
         Whether the columns of `quality_summary` and ``is_shared_waveform`` are there.
+    excluded_any : sequence of str
+        Reason codes that each get a step.
+    copies : "visit", "patient" or "keep"
+        Of bit-identical ECGs of one visit, or of one patient, the one with the smallest id stays.
+    timing : sequence of "first_of_visit", "before_procedure"
+        Needs ``ecg_order``, and ``days_before_procedure`` (see `build._derive`).
     """
-    steps: list[Criterion] = []
-    if has_encounters:
-        steps += [
-            Criterion(
-                "ECG without a visit",
-                "its outcome is unknown: outcomes belong to visits",
-                pl.col("encounter_id").is_null(),
-            ),
-            Criterion(
-                "exclusion flag missing",
-                "nobody knows whether the visit may be used",
-                pl.col("exclude_modeling").is_null(),
-            ),
-            Criterion(
-                "excluded for modeling",
-                "the frail and chronically ill may go untreated for other reasons",
-                pl.col("exclude_modeling"),
-            ),
-        ]
+    steps = _visit_steps() if has_encounters else []
     if has_quality:
-        # without visits, a patient's copies are copies all the same
-        visit = pl.coalesce("encounter_id", "patient_id")
-        is_copy = ~pl.struct(visit, "raw_sha256").is_first_distinct()
+        steps += _waveform_steps(copies)
+        steps += [
+            Criterion(f"quality: {code}", "a lead has this reason code", pl.col("unwanted") == code)
+            for code in excluded_any
+        ]
+    return steps + _timing_steps(timing)
+
+
+def _visit_steps() -> list[Criterion]:
+    return [
+        Criterion(
+            "ECG without a visit",
+            "its outcome is unknown: outcomes belong to visits",
+            pl.col("encounter_id").is_null(),
+        ),
+        Criterion(
+            "exclusion flag missing",
+            "nobody knows whether the visit may be used",
+            pl.col("exclude_modeling").is_null(),
+        ),
+        Criterion(
+            "excluded for modeling",
+            "the frail and chronically ill may go untreated for other reasons",
+            pl.col("exclude_modeling"),
+        ),
+    ]
+
+
+def _waveform_steps(copies: Copies) -> list[Criterion]:
+    steps = [
+        Criterion(
+            "ECG unreadable or blank",
+            "no file, a broken one, or a reason to exclude in every lead",
+            pl.col("is_unusable"),
+        ),
+        Criterion(
+            "one waveform under two patients",
+            "one of them is not whose heart it is, and nobody can say which",
+            pl.col("is_shared_waveform"),
+        ),
+    ]
+    if copies == "keep":
+        return steps
+    # without visits, a patient's copies are copies all the same
+    where = pl.coalesce("encounter_id", "patient_id") if copies == "visit" else pl.col("patient_id")
+    is_copy = ~pl.struct(where, "raw_sha256").is_first_distinct()
+    copy_step = Criterion(
+        f"copy of an ECG of the {copies}",
+        f"bit-identical to an ECG of the same {copies} with a smaller id",
+        pl.col("raw_sha256").is_not_null() & is_copy,
+    )
+    return [*steps, copy_step]
+
+
+def _timing_steps(timing: Sequence[Timing]) -> list[Criterion]:
+    steps: list[Criterion] = []
+    if "before_procedure" in timing:
+        days = pl.col("days_before_procedure")
         steps += [
             Criterion(
-                "ECG unreadable or blank",
-                "no file, a broken one, or a reason to exclude in every lead",
-                pl.col("is_unusable"),
+                "day of the ECG or of the procedure missing",
+                "nobody can say which came first",
+                pl.col("has_procedure") & days.is_null(),
             ),
             Criterion(
-                "one waveform under two patients",
-                "one of them is not whose heart it is, and nobody can say which",
-                pl.col("is_shared_waveform"),
+                "ECG on the day of the procedure",
+                "days are all that is known: it may show the treated heart",
+                days == 0,
             ),
             Criterion(
-                "copy of an ECG of the visit",
-                "bit-identical to an ECG of the same visit with a smaller id",
-                pl.col("raw_sha256").is_not_null() & is_copy,
+                "ECG after the procedure", "an ECG after the stent carries the answer", days < 0
             ),
         ]
+    if "first_of_visit" in timing:
+        visit = pl.coalesce("encounter_id", "patient_id")
+        # of those that are left: the first usable one, where the very first is blank
+        is_later = pl.col("ecg_order") > pl.col("ecg_order").min().over(visit)
+        steps.append(
+            Criterion("not the first ECG of the visit", "one ECG stands for a visit", is_later)
+        )
     return steps
 
 

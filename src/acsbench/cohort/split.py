@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from acsbench.errors import TableError, did_you_mean, first_few
+from acsbench.provenance import atomic_text
 from acsbench.tables import Split, read_table
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "split_by_fold",
     "split_like_the_paper",
     "split_patients",
+    "write_split_file",
 ]
 
 PAPER_FRACTIONS = {Split.TRAIN: 0.70, Split.VAL: 0.15, Split.TEST: 0.15}
@@ -147,6 +149,25 @@ def split_by_file(frame: pl.DataFrame, path: Path) -> dict[str, Split]:
     by_record = {e: split_of[k] for e, k in zip(frame["ecg_id"], frame[key], strict=True)}
     _refuse_divided(frame, by_record, str(path))
     return by_record
+
+
+def write_split_file(frame: pl.DataFrame, path: Path) -> None:
+    """Write who is in which split, so that others can split alike: ids only, sorted.
+
+    Patients are named where none is divided (and `split_by_file` then places whatever ECGs of
+    theirs it meets); otherwise, as under the scheme ``paper``, ECGs are.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A cohort's: needs ``ecg_id``, ``patient_id``, ``split``.
+    path : Path
+        A CSV. It is patient-level: it holds ids.
+    """
+    by_patient = frame.select("patient_id", "split").unique()
+    is_whole = not by_patient["patient_id"].is_duplicated().any()
+    key = "patient_id" if is_whole and not by_patient["patient_id"].has_nulls() else "ecg_id"
+    atomic_text(path, frame.select(key, "split").unique().sort(key).write_csv())
 
 
 def _read_split_file(path: Path) -> tuple[str, dict[str, Split]]:
