@@ -181,14 +181,21 @@ def test_an_evaluation_of_a_small_file_takes_about_a_second() -> None:
     assert time.process_time() - start < 2
 
 
+def test_many_rows_get_fewer_resamples_and_a_remark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("acsbench.evaluation.evaluate._MAX_ROW_DRAWS", 60 * 150)
+    config = EvaluateConfig(n_resamples=2000, sections=())
+    results = judge(inputs(LABEL, RNG.random(60)), config=config)
+    assert results.table("evaluated")["n_resamples"].to_list() == [150]
+    assert any("150 resamples instead of 2,000" in remark for remark in results.remarks)
+
+
 @pytest.mark.slow
-def test_a_million_rows_are_judged_with_fewer_resamples_and_a_remark() -> None:
+def test_a_million_rows_are_judged() -> None:
     rng = np.random.default_rng(1)
     n = 1_000_000
     label = rng.integers(0, 2, n)
     score = np.clip(label * 0.2 + rng.random(n) * 0.8, 0, 1)
     given = inputs(label, score, patients=rng.integers(0, 400_000, n))
-    results = evaluate(*given, config=EvaluateConfig(n_resamples=2000, sections=()))
+    results = evaluate(*given, config=EvaluateConfig(n_resamples=100, sections=()))
     low, high = results.interval("predictions", "auroc")  # type: ignore[misc]
     assert low < results.value("predictions", "auroc") < high  # type: ignore[operator]
-    assert any("400 resamples instead of 2,000" in remark for remark in results.remarks)

@@ -28,7 +28,7 @@ from acsbench.evaluation.metrics import (
     scaled_brier,
 )
 from acsbench.evaluation.operating_points import at_budget, choose_threshold, count_flagged
-from acsbench.evaluation.ranking import _partial_areas
+from acsbench.evaluation.ranking import partial_areas
 from acsbench.evaluation.recalibration import fit_map
 from acsbench.evaluation.selective_testing import soft_auroc
 from acsbench.evaluation.smoothing import fit_isotonic
@@ -125,7 +125,7 @@ def test_whole_weights_are_repeated_rows(case: Any, seed: int) -> None:
     positives = labels == 1
     ranks = rank_statistic(positives, scores, patients)(drawn)
     sums = score_statistic(positives, scores, patients, n_patients)(drawn)
-    areas = cumulated_statistic(positives, scores, patients, lambda c, _: _partial_areas(c))(drawn)
+    areas = cumulated_statistic(positives, scores, patients, lambda c, _: partial_areas(c))(drawn)
     for resample in range(3):
         weights = drawn[patients, resample]
         rows = np.repeat(np.arange(len(labels)), weights.astype(int))

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from acsbench.evaluation.bootstrap import bootstrap
 from acsbench.evaluation.config import EvaluateConfig
 from acsbench.evaluation.findings import Figure, Findings, with_percentiles
 from acsbench.evaluation.intervals import Difference, paired_difference
 from acsbench.evaluation.judged import Judged
 from acsbench.evaluation.metrics import auprc
 from acsbench.evaluation.ranking import RankSample, auroc_covariance
+from acsbench.evaluation.weighted import weighted_sums
 
 __all__ = [
     "RankInterval",
@@ -119,12 +121,35 @@ def compare(judged: Judged, sample: RankSample, config: EvaluateConfig, findings
             deltas = sampled[:, pair[0]] - sampled[:, pair[1]]
             resampled = with_percentiles(delta, None, deltas, config.level)
             _pair_row(judged, pair, metric, resampled, findings)
+    _brier_rows(judged, config, findings)
     # 0/1 findings are compared with models, but are no entries: they do not widen the family
     entries = [i for i, model in enumerate(models) if model in judged.entries]
     family = [pair for pair in pairs if set(pair) <= set(entries)]
     adjusted = dict(zip(family, holm([found[pair].p_value for pair in family]), strict=True))
     _pair_entries(judged, found, adjusted, config, findings)
     _rank_entries(judged, entries, result.auroc, sample.auroc, adjusted, config, findings)
+
+
+def _brier_rows(judged: Judged, config: EvaluateConfig, findings: Findings) -> None:
+    """Paired differences of the Brier score of models that give probabilities."""
+    models = list(judged.probabilities)
+    if len(models) < 2:
+        return
+    positives = (judged.labels == 1).astype(np.float64)
+    squares = [(p - positives) ** 2 for p in judged.probabilities.values()]
+    columns = np.column_stack([*squares, np.ones(len(positives))])
+    sums = bootstrap(
+        {"sums": weighted_sums(columns, judged.patients, judged.n_patients)},
+        n_patients=judged.n_patients,
+        n_resamples=config.n_resamples,
+        seed=config.seed,
+    )["sums"]
+    means = sums[:, :-1] / sums[:, -1:]
+    for first, second in itertools.combinations(range(len(models)), 2):
+        delta = float(squares[first].mean() - squares[second].mean())
+        deltas = means[:, first] - means[:, second]
+        figure = with_percentiles(delta, None, deltas, config.level)
+        findings.row(judged, models[first], "brier", figure, compared_with=models[second])
 
 
 def _tested(one: Difference) -> tuple[float | None, float | None, float | None, str | None]:

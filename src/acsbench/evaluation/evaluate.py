@@ -41,7 +41,7 @@ from acsbench.tasks import Task
 
 __all__ = ["EvaluateConfig", "evaluate"]
 
-_MAX_ROW_DRAWS = 400_000_000
+_MAX_ROW_DRAWS = 200_000_000
 """Rows x resamples of one model; beyond, there are fewer resamples and a remark says so."""
 
 

@@ -25,7 +25,7 @@ from acsbench.evaluation.metrics import (
 from acsbench.evaluation.operating_points import at_budget
 from acsbench.evaluation.weighted import Cumulated, Statistic, cumulated_statistic, rank_statistic
 
-__all__ = ["RankSample", "auroc_covariance", "clustered_figure", "rank_figures"]
+__all__ = ["RankSample", "auroc_covariance", "clustered_figure", "partial_areas", "rank_figures"]
 
 Floats = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ def clustered_figure(result: AurocCovariance, index: int, *, level: float) -> Fi
     )
 
 
-def _partial_areas(counts: Cumulated) -> Floats:
+def partial_areas(counts: Cumulated) -> Floats:
     """The four partial areas, (r, 4), in the order of `_PARTIAL`."""
     n_hits, n_all = counts.hits[-1], counts.flagged[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -120,7 +120,7 @@ def _statistics(judged: Judged, shares: Floats) -> dict[str, Statistic]:
     at_budgets = _true_positives(shares)
 
     def at_cuts(counts: Cumulated, _: Floats) -> Floats:
-        return np.column_stack([_partial_areas(counts), at_budgets(counts)])
+        return np.column_stack([partial_areas(counts), at_budgets(counts)])
 
     statistics: dict[str, Statistic] = {}
     for model, scores in judged.scores.items():

@@ -29,7 +29,7 @@ from acsbench.evaluation.selective_testing import (
     soft_shares,
 )
 from acsbench.evaluation.subgroup_figures import common_rule
-from acsbench.evaluation.subgroups import text_columns
+from acsbench.evaluation.subgroups import subgroup_columns
 
 __all__ = ["selective_figures"]
 
@@ -94,7 +94,7 @@ def _columns(rows: pl.DataFrame, config: EvaluateConfig) -> list[str]:
     if config.testing_columns is None:
         flags = [name for name in FEATURES if name in rows.columns]
         age = ["age"] if "age" in rows.columns and rows["age"].dtype.is_numeric() else []
-        texts = [name for name in text_columns(rows) if not (age and name == "age_band")]
+        texts = [name for name in subgroup_columns(rows) if not (age and name == "age_band")]
         return [*age, *texts, *flags]
     for name in config.testing_columns:
         if name not in rows.columns:

@@ -32,8 +32,8 @@ __all__ = [
     "auroc_gap",
     "gap_entries",
     "heterogeneity",
+    "subgroup_columns",
     "subgroups",
-    "text_columns",
     "too_few",
 ]
 
@@ -41,6 +41,7 @@ Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 _MAX_VALUES = 10
+_DIVIDING = ("sex", "race", "site", "year")
 
 
 class Group(NamedTuple):
@@ -62,7 +63,7 @@ def subgroups(judged: Judged, config: EvaluateConfig) -> list[Group]:
     """
     columns = config.subgroups
     if columns is None:
-        columns = text_columns(judged.rows)
+        columns = subgroup_columns(judged.rows)
     groups = []
     for column in columns:
         if column not in judged.rows.columns:
@@ -70,7 +71,7 @@ def subgroups(judged: Judged, config: EvaluateConfig) -> list[Group]:
                 f"subgroups names '{column}', and the labels have no such column."
                 f"{did_you_mean(column, judged.rows.columns)}"
             )
-        values = judged.rows[column].cast(pl.String)
+        values = as_texts(judged.rows[column])
         for value in values.drop_nulls().unique().sort():
             members = (values == value).fill_null(value=False).to_numpy()
             reason = too_few(judged, members, config)
@@ -78,16 +79,26 @@ def subgroups(judged: Judged, config: EvaluateConfig) -> list[Group]:
     return groups
 
 
-def text_columns(rows: pl.DataFrame) -> tuple[str, ...]:
-    """Further text columns of labels with few values: what divides patients when nobody says."""
+def subgroup_columns(rows: pl.DataFrame) -> tuple[str, ...]:
+    """What divides patients when nobody says: further text columns, and site, year, sex and race.
+
+    Only those with few values.
+    """
     own = [column.name for column in LABELS.columns]
     return tuple(
         name
         for name, dtype in rows.schema.items()
-        if dtype == pl.String
+        if (dtype == pl.String or name in _DIVIDING)
         and name not in own
         and 1 <= rows[name].drop_nulls().n_unique() <= _MAX_VALUES
     )
+
+
+def as_texts(values: pl.Series) -> pl.Series:
+    """Values as they stand in a subgroup's name: a year is 2019, not 2019.0."""
+    if values.dtype.is_float() and (values.drop_nulls() % 1 == 0).all():
+        values = values.cast(pl.Int64)
+    return values.cast(pl.String)
 
 
 def too_few(judged: Judged, members: Flags, config: EvaluateConfig) -> str | None:
