@@ -42,9 +42,14 @@ from acsbench.evaluation.metrics import (
     scaled_brier,
 )
 from acsbench.evaluation.operating_points import at_budget, choose_threshold, count_flagged
-from acsbench.evaluation.proportions import clopper_pearson, mcnemar_exact, wilson
+from acsbench.evaluation.proportions import (
+    clopper_pearson,
+    clustered_mean_se,
+    mcnemar_exact,
+    wilson,
+)
 from acsbench.evaluation.recalibration import fit_map, platt_of_scores
-from acsbench.evaluation.reproduction import cumulative_risk
+from acsbench.evaluation.reproduction import cumulative_risk, table_one
 from acsbench.evaluation.selective_testing import effective_size, soft_auroc, soft_shares
 from acsbench.evaluation.subgroups import auroc_gap, heterogeneity
 from acsbench.evaluation.utility import net_benefit, net_benefit_of_all
@@ -375,6 +380,27 @@ def test_weighting_by_the_known_chance_of_testing_gives_the_goldens() -> None:
             tuple(known[key] for key in ("sens", "spec", "ppv", "npv", "prevalence"))
         )
     assert effective_size(weights) == pytest.approx(expected["ess_weights"], rel=1e-12)
+
+
+def test_table_one_has_both_errors_of_the_goldens() -> None:
+    known = ACS_LIKE["table1"]
+    cohort = as_labels(TEST).with_columns(
+        sex=pl.col("sex").replace({"F": "Female", "M": "Male"}),
+        encounter_id="patient_id",
+        is_tested=True,
+        is_untested=False,
+        stent_or_cabg_010_day=pl.col("label") == 1,
+    )
+    found = {row["row"]: row for row in table_one(cohort).iter_rows(named=True)}
+    for name, one in known.items():
+        row = found[{"label": "positive_test"}.get(name, name.removeprefix("race_"))]
+        assert row["tested"] == exactly(one["mean"])
+        assert row["tested_clustered_se"] == exactly(one["sem_clustered"])
+        # the golden takes n - 1 for shares too
+        assert row["tested_sem"] == pytest.approx(one["sem_naive"], rel=1e-3)
+    assert clustered_mean_se(TEST["age"].to_numpy(), CODES) == exactly(
+        known["age"]["sem_clustered"]
+    )
 
 
 def test_percentiles_of_risk_are_those_of_the_goldens() -> None:

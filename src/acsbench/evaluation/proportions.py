@@ -19,6 +19,7 @@ from acsbench.evaluation.metrics import NotEstimable
 __all__ = [
     "ShareDifference",
     "clopper_pearson",
+    "clustered_mean_se",
     "clustered_share",
     "mcnemar_exact",
     "paired_share_difference",
@@ -98,6 +99,18 @@ def _ratio_variance(numerator: Floats, denominator: Floats, patients: NDArray[np
         return math.nan
     residuals = above - above.sum() / below.sum() * below
     return float(n / (n - 1) * residuals @ residuals / below.sum() ** 2)
+
+
+def clustered_mean_se(values: ArrayLike, patients: NDArray[np.intp]) -> float:
+    """Standard error of a mean over rows of which a patient has several; NaN for one patient.
+
+    Parameters
+    ----------
+    values : array of shape (n,)
+    patients : array of shape (n,)
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    return math.sqrt(_ratio_variance(numbers, np.ones(len(numbers)), patients))
 
 
 def clustered_share(

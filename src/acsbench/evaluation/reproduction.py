@@ -17,6 +17,7 @@ from acsbench.evaluation.guideline_features import FEATURES
 from acsbench.evaluation.intervals import Interval, delong, normal_interval
 from acsbench.evaluation.logistic import expit, fit_logistic, with_intercept
 from acsbench.evaluation.operating_points import Counts, count_flagged, youden_cut
+from acsbench.evaluation.proportions import clustered_mean_se
 
 __all__ = [
     "ORIGINAL_FINDINGS",
@@ -51,7 +52,8 @@ def table_one(cohort: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        ``row``, and of ``total``, ``tested`` and ``untested`` the value and ``*_sem``.
+        ``row``, and of ``total``, ``tested`` and ``untested`` the value, ``*_sem`` as printed,
+        and beside it ``*_clustered_se``.
 
     Notes
     -----
@@ -72,12 +74,13 @@ def table_one(cohort: pl.DataFrame) -> pl.DataFrame:
         row: dict[str, str | float | None] = {"row": name}
         for group, part in groups.items():
             row |= {group: float(part[column].n_unique()), f"{group}_sem": None}
+            row[f"{group}_clustered_se"] = None
         made.append(row)
     for name, value in _table_one_means(cohort).items():
         row = {"row": name}
         for group, part in groups.items():
-            mean, sem = _mean_and_sem(part.select(value).to_series())
-            row |= {group: mean, f"{group}_sem": sem}
+            mean, sem, clustered = _mean_and_errors(part.select("patient_id", value=value))
+            row |= {group: mean, f"{group}_sem": sem, f"{group}_clustered_se": clustered}
         made.append(row)
     return pl.DataFrame(made, infer_schema_length=None)
 
@@ -94,14 +97,18 @@ def _table_one_means(cohort: pl.DataFrame) -> dict[str, pl.Expr]:
     }
 
 
-def _mean_and_sem(values: pl.Series) -> tuple[float | None, float | None]:
-    """Mean with SD / sqrt(rows); the SD of a share is sqrt(p (1 - p))."""
-    numbers = values.cast(pl.Float64).drop_nulls().drop_nans().to_numpy()
-    if not len(numbers):
-        return None, None
-    is_share = values.dtype == pl.Boolean
+def _mean_and_errors(rows: pl.DataFrame) -> tuple[float | None, float | None, float | None]:
+    """Mean, SD / sqrt(rows), and the error that knows that a patient has several rows."""
+    is_share = rows["value"].dtype == pl.Boolean
+    known = rows.with_columns(pl.col("value").cast(pl.Float64).fill_nan(None)).drop_nulls()
+    if known.is_empty():
+        return None, None, None
+    numbers = known["value"].to_numpy()
+    # the SD of a share is sqrt(p (1 - p))
     spread = float(numbers.std(ddof=0 if is_share or len(numbers) == 1 else 1))
-    return float(numbers.mean()), spread / len(numbers) ** 0.5
+    clustered = clustered_mean_se(numbers, known["patient_id"].rank("dense").to_numpy())
+    error = None if np.isnan(clustered) else clustered
+    return float(numbers.mean()), spread / len(numbers) ** 0.5, error
 
 
 def delong_auroc(
