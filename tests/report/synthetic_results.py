@@ -499,14 +499,23 @@ def finding_tables(sample: Sample) -> dict[str, list[Row]]:
             mine = int(sample.labels[order[:k]].sum())
             matched.append(
                 key
-                | {"feature": feature, "k": k, "feature_tp": tp, "model_tp": float(mine)}
+                | {
+                    "feature": feature.removeprefix("flag:"),
+                    "k": k,
+                    "feature_tp": tp,
+                    "model_tp": float(mine),
+                }
                 | {"model_tp_worst": mine, "model_tp_best": mine, "feature_ppv": tp / k}
                 | {"model_ppv": mine / k, "difference": (mine - tp) / k, "reason": None}
                 | {"low": (mine - tp) / k - 0.1, "high": (mine - tp) / k + 0.1}
             )
             same_spec.append(
                 key
-                | {"feature": feature, "specificity": 0.96, "feature_sensitivity": 0.1}
+                | {
+                    "feature": feature.removeprefix("flag:"),
+                    "specificity": 0.96,
+                    "feature_sensitivity": 0.1,
+                }
                 | {"model_sensitivity": 0.2, "difference": 0.1, "low": 0.02, "high": 0.18}
                 | {"reason": None}
             )

@@ -14,12 +14,13 @@ HIDDEN = -1
 
 _COUNTS = ("n_records", "n_positive", "n_patients", "n_encounters")
 _SHARE_OF = {"sens_": "n_positive", "spec_": "n_negative", "ppv_": "n_records"}
+_NO_COUNTS = ("n_models", "n_groups", "n_resamples", "n_records_for_002")
+"""Columns that begin with ``n_`` and count neither records nor people."""
 _TABLE_COUNTS = (
-    *_COUNTS,
-    *("n_negative", "n_unlabelled", "n_tested", "n_all", "n_scored", "n_train", "ess"),
+    *("ess", "max_rows_per_patient"),
     *("tp", "fp", "fn", "tn", "k", "n_above", "n_tied", "flagged", "expected_tp"),
     *("numerator", "denominator", "only_model", "only_other", "tp_without_feature"),
-    *("feature_tp", "model_tp", "model_tp_worst", "model_tp_best", "max_records_per_patient"),
+    *("feature_tp", "model_tp", "model_tp_worst", "model_tp_best"),
 )
 _TABLE_SHARES = (
     *("share", "share_flagged", "flagged_share", "ruled_out_share", "missed_per_1000"),
@@ -124,7 +125,12 @@ def _curves(frame: pl.DataFrame, min_count: int) -> pl.DataFrame:
 
 def _table(frame: pl.DataFrame, min_count: int) -> pl.DataFrame:
     numeric = {name for name, dtype in frame.schema.items() if dtype.is_numeric()}
-    counts = [name for name in _TABLE_COUNTS if name in numeric]
+    counts = [
+        name
+        for name in frame.columns
+        if name in numeric
+        and (name in _TABLE_COUNTS or (name.startswith("n_") and name not in _NO_COUNTS))
+    ]
     shares = [name for name in _TABLE_SHARES if name in numeric]
     if counts and shares:
         hides = pl.any_horizontal(_is_small(name, min_count) for name in counts)

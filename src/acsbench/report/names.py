@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from acsbench.tasks import TASKS
 
 __all__ = [
     "group_title",
+    "in_order",
     "is_finding",
     "model_title",
     "outcome_title",
@@ -71,6 +75,23 @@ def group_title(subgroup: str) -> str:
     """
     column, _, value = subgroup.partition("=")
     return value_title(column, value)
+
+
+def in_order(subgroups: Sequence[str]) -> list[str]:
+    """Put the values of each column in order, ranges of numbers by their numbers.
+
+    >>> in_order(["sex=Male", "age_band=50 to 64", "age_band=under 50", "sex=Female"])
+    ['sex=Female', 'sex=Male', 'age_band=under 50', 'age_band=50 to 64']
+    """
+    columns = list(dict.fromkeys(group.partition("=")[0] for group in subgroups))
+
+    def place(group: str) -> tuple[int, float, str]:
+        column, _, value = group.partition("=")
+        number = re.search(r"\d+", value)
+        below = 0.5 if value.startswith(("under", "<")) else 0
+        return columns.index(column), float(number[0]) - below if number else -1, value
+
+    return sorted(subgroups, key=place)
 
 
 def question(task: str) -> str:

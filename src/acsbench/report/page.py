@@ -29,7 +29,7 @@ from acsbench.report.section_models import pairs_section, roc_section, verdict_s
 from acsbench.report.section_operating import operating_section, slider_data
 from acsbench.report.section_people import Example, examples_section, people_section
 from acsbench.report.section_risk import budget_section, calibration_section, decision_section
-from acsbench.report.section_testing import original_section, testing_section
+from acsbench.report.section_selection import original_section, selection_section
 from acsbench.report.view import TaskView
 from acsbench.results import Results
 from acsbench.tables import Cohort
@@ -48,7 +48,7 @@ _SECTIONS: Sequence[Callable[[TaskView], Section | None]] = (
     subgroup_section,
     robustness_section,
     findings_section,
-    testing_section,
+    selection_section,
     original_section,
 )
 

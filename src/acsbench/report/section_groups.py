@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from acsbench.report.charts import canvas
-from acsbench.report.names import group_title, is_finding, model_title
+from acsbench.report.names import group_title, in_order, is_finding, model_title
 from acsbench.report.numbers import MISSING, count, estimate, fixed, p_text, signed
 from acsbench.report.parts import Figure, Note, Section, Table
 from acsbench.report.svg import INK
@@ -38,7 +38,7 @@ def subgroup_section(view: TaskView) -> Section | None:
     auroc = _first(rows, "auroc")
     if not auroc:
         return None
-    groups = list(dict.fromkeys(group for group, _ in auroc))
+    groups = in_order(list(dict.fromkeys(group for group, _ in auroc)))
     parts: list[Table | Figure | Note] = [
         _forest(view, auroc, groups),
         _group_table(view, auroc, groups),
@@ -152,7 +152,8 @@ def _reasons(rows: list[Row]) -> str:
 
 def _gap_table(view: TaskView) -> Table | None:
     name = next(iter(view.models), None)
-    rows = view.rows("subgroup_gaps", model=name)
+    found = {row["subgroup"]: row for row in view.rows("subgroup_gaps", model=name)}
+    rows = [found[group] for group in in_order(list(found))]
     if not rows:
         return None
     return Table(

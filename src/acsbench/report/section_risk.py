@@ -45,8 +45,9 @@ def calibration_section(view: TaskView) -> Section | None:
     return Section(
         key=view.key("calibration"),
         title="Calibration: does a risk of 30 % mean three in ten?",
-        lead="On the diagonal, predicted and observed risk agree; in the grey band a model that "
-        "agrees would lie by chance. Below, how the predictions are spread among positive and "
+        lead="On the diagonal, predicted and observed risk agree. The thin line steps through "
+        "groups of records, and in the grey band it would run by chance if the model agreed; the "
+        "thick line smooths it. Below, how the predictions are spread among positive and "
         "negative records: the less the two overlap, the better.",
         parts=tuple(parts),
     )
@@ -65,8 +66,8 @@ def _reliability(view: TaskView, name: str) -> Figure:
             )
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
         smooth = of_model(view.curves, name, "reliability_smooth")
-        axes.plot(smooth["x"], smooth["y"], color=colour, linewidth=1.8)
-        axes.plot(x, steps["y"], color=colour, linestyle="none", marker="o", markersize=4)
+        axes.plot(smooth["x"], smooth["y"], color=colour, linewidth=2.2)
+        axes.plot(x, steps["y"], color=colour, linewidth=0.9)
         axes.set_ylabel("observed")
         axes.tick_params(labelbottom=False)
         axes.set_title(model_title(name), fontsize=10, color=INK, loc="left", weight="bold")

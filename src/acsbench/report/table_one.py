@@ -151,7 +151,8 @@ class _Line:
                 return MISSING
             pooled = math.sqrt(sum(p * (1 - p) for p in shares if p is not None) / 2)
             gap = shares[0] - shares[1]
-        return f"{gap / pooled:+.2f}" if pooled else MISSING
+        text = f"{gap / pooled:+.2f}" if pooled else MISSING
+        return "0.00" if text in ("+0.00", "-0.00") else text
 
 
 def _number(value: object) -> float:

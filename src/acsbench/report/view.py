@@ -91,7 +91,12 @@ class TaskView:
         frame = self.results.table(name)
         if "task" not in frame.columns:
             return pl.DataFrame()
-        return frame.filter(pl.col("task") == self.task)
+        frame = frame.filter(pl.col("task") == self.task)
+        if "feature" not in frame.columns:
+            return frame
+        # a finding has one name here, whether it is a column or used as a model
+        flag = pl.concat_str(pl.lit("flag:"), pl.col("feature").str.strip_prefix("flag:"))
+        return frame.with_columns(flag.alias("feature"))
 
     def rows(self, name: str, **wanted: Any) -> list[Row]:
         """Rows of a further table whose columns have the values wanted."""

@@ -13,7 +13,7 @@ from acsbench.report.parts import Figure, Note, Section, Table
 from acsbench.report.svg import COLOURS, INK
 from acsbench.report.view import Row, TaskView
 
-__all__ = ["original_section", "testing_section"]
+__all__ = ["original_section", "selection_section"]
 
 _ANALYSES = {
     "tested_only": "Tested only, as above",
@@ -26,7 +26,7 @@ _ANALYSES = {
 }
 
 
-def testing_section(view: TaskView) -> Section | None:
+def selection_section(view: TaskView) -> Section | None:
     """AUROC over everybody, under stated assumptions about the untested."""
     rows = [row for row in view.rows("selective_testing") if row["metric"] == "auroc"]
     if not rows:
