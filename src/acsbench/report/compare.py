@@ -89,9 +89,7 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     results = [_results(folder) for folder in (first, second)]
     manifests = [_manifest(folder) for folder in (first, second)]
     estimates = _estimates(results[0].frame, results[1].frame)
-    if estimates.filter(
-        pl.col("n_first").is_not_null() & pl.col("n_second").is_not_null()
-    ).is_empty():
+    if not _common(estimates):
         raise InputError(
             f"{first} and {second} have no estimate in common: no task, model and metric of one is "
             "in the other."

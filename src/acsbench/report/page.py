@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from pydantic import Field
 from acsbench.provenance import StepConfig, atomic_text
 from acsbench.recording import Recording
 from acsbench.report.checklist import checklist_section
-from acsbench.report.counts import guarded_fact
+from acsbench.report.counts import guarded_fact, privacy_note
 from acsbench.report.exports import write_exports
 from acsbench.report.guard import hide_small_counts
 from acsbench.report.methods import methods_text, versions
@@ -160,6 +160,12 @@ def _tasks(results: Results) -> list[str]:
 
 def _task_part(view: TaskView) -> _TaskPart:
     sections = [section for make in _SECTIONS if (section := make(view)) is not None]
+    note = Note(words=privacy_note(view.min_count))
+    if note.words:
+        sections = [
+            replace(s, parts=(*s.parts, note)) if any(isinstance(p, Table) for p in s.parts) else s
+            for s in sections
+        ]
     cuts = slider_data(view)
     # within a script element "<" could close it
     text = json.dumps(cuts, separators=(",", ":")).replace("<", "\\u003c") if cuts else ""
