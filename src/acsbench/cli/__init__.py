@@ -67,7 +67,7 @@ def _options(
 for _command in (
     *(runs.demo, runs.run),
     *(data.cohort, data.process, models.train, models.predict),
-    *(judge.evaluate, runs.report, data.show),
+    *(judge.evaluate, runs.report, data.show, data.convert),
     *(runs.list_, runs.doctor),
 ):
     app.command(name=_command.__name__.rstrip("_"))(_command)

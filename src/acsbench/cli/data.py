@@ -1,4 +1,4 @@
-"""Commands from raw data to waveforms: cohort, process, show."""
+"""Commands from raw data to waveforms: cohort, process, show, convert."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from acsbench.cli.options import (
     emit,
     pairs,
 )
-from acsbench.errors import UnknownNameError, did_you_mean
+from acsbench.errors import ConfigError, InputError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from acsbench.tables import Cohort
 
-__all__ = ["cohort", "process", "show"]
+__all__ = ["cohort", "convert", "process", "show"]
 
 
 def cohort(
@@ -143,3 +143,36 @@ def show(
     if not dry_run:
         save_ecg(recording, path=file)
     emit({"file": str(file)}, str(file), as_json=json)
+
+
+def convert(
+    files: Annotated[list[Path], typer.Argument(help="Files of ECG devices, or WFDB headers.")],
+    out: Out,
+    to: Annotated[str, typer.Option(help="wfdb, csv or npz.")] = "wfdb",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    json: Json = False,
+    dry_run: DryRun = False,
+    debug: Debug = False,
+) -> None:
+    """Convert single ECGs of any known format. Reads SCP-ECG, DICOM, aECG, Philips, MUSE, WFDB."""
+    from typing import get_args
+
+    from acsbench.experiment.convert import FileFormat, convert_files
+
+    if to not in get_args(FileFormat):
+        raise ConfigError(f"--to {to} is none of {', '.join(get_args(FileFormat))}.")
+    if dry_run:
+        plan = {"files": len(files), "to": to, "out": str(out)}
+        return emit(plan, pairs(plan), as_json=json)
+    done = convert_files(files, out, to=to, overwrite=overwrite)  # type: ignore[arg-type]  # one of the three, as just checked
+    lines = [
+        f"{one.file}  {one.reason}"
+        if one.written is None
+        else f"{one.written}  {one.duration_s:g} s, {one.sampling_rate:g} Hz, {one.lead_names}"
+        for one in done
+    ]
+    emit({"files": [one._asdict() for one in done]}, "\n".join(lines), as_json=json)
+    failed = sum(one.written is None for one in done)
+    if failed:
+        raise InputError(f"{failed:,} of {len(done):,} files could not be converted.")
+    return None

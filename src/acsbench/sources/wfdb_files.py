@@ -17,7 +17,7 @@ from acsbench.errors import MissingDependencyError, RecordingError, first_few
 from acsbench.sources.arrays import MAX_BYTES, require_file
 from acsbench.sources.raw import RawRecording, to_millivolts
 
-__all__ = ["read_wfdb"]
+__all__ = ["import_wfdb", "read_wfdb"]
 
 _MAX_SIGNALS = 64
 _MAX_HEADER_BYTES = 2**20
@@ -103,7 +103,7 @@ def _check_announcement(ecg_id: str, path: Path) -> None:
 
 def _decode(ecg_id: str, path: Path) -> tuple[Any, NDArray[np.float64]]:
     """Return the record, and its samples in the header's units: NaN where there is none."""
-    wfdb = _import_wfdb()
+    wfdb = import_wfdb()
     try:
         with np.errstate(all="ignore"):
             record = wfdb.rdrecord(str(path), physical=False)
@@ -144,7 +144,8 @@ def _check_samples(ecg_id: str, path: Path, record: Any, stored: NDArray[np.floa
         )
 
 
-def _import_wfdb() -> Any:
+def import_wfdb() -> Any:
+    """Import wfdb, without the warnings of its own imports."""
     try:
         with warnings.catch_warnings():
             # wfdb 4.3 calls pandas with a keyword that pandas is about to retire
