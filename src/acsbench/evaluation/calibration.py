@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acsbench.evaluation.logistic import Fit, fit_logistic, logit, with_intercept
 from acsbench.evaluation.metrics import NotEstimable, check_probabilities
-from acsbench.evaluation.smoothing import Isotonic, fit_isotonic, local_fit
+from acsbench.evaluation.smoothing import Isotonic, fit_isotonic, local_fit, pool
 
 __all__ = [
     "BrierParts",
@@ -154,10 +154,13 @@ def consistency_band(
     true band is wider.
     """
     rng = np.random.default_rng(seed)
+    places, codes, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
+    sizes = counts.astype(np.float64)
     curves = np.empty((n_draws, len(at)))
     for draw in range(n_draws):
         outcome = rng.random(len(probabilities)) < probabilities
-        curves[draw] = fit_isotonic(probabilities, outcome).at(at)
+        sums = np.bincount(codes, weights=outcome.astype(np.float64), minlength=len(places))
+        curves[draw] = np.interp(at, places, pool(sums.astype(np.float64), sizes))
     low, high = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
 

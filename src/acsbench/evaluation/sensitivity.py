@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -39,15 +39,18 @@ def first_per_patient(judged: Judged) -> Judged:
     return judged.subset(members)
 
 
-def per_patient(judged: Judged, join: Callable[[Any], float]) -> Judged:
+def per_patient(judged: Judged, join: Literal["max", "mean"]) -> Judged:
     """One row a patient: scores joined, and positive when one of the rows is."""
     order = np.argsort(judged.patients, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(judged.patients[order]) > 0])
+    sizes = np.diff(np.r_[starts, len(order)])
     rows = judged.rows.group_by("patient_id", maintain_order=True).agg(
         pl.exclude("label", "n_records").first(), pl.col("label").max(), pl.col("n_records").sum()
     )
     scores = {
-        model: np.array([join(part) for part in np.split(values[order], starts[1:])])
+        model: np.maximum.reduceat(values[order], starts)
+        if join == "max"
+        else np.add.reduceat(values[order], starts) / sizes
         for model, values in judged.scores.items()
     }
     rows = rows.sort("patient_id")
@@ -88,8 +91,8 @@ def complete_case(judged: Judged) -> Judged:
 
 _ANALYSES: dict[str, Callable[[Judged], Judged]] = {
     "first_ecg_per_patient": first_per_patient,
-    "patient_max": lambda judged: per_patient(judged, np.max),
-    "patient_mean": lambda judged: per_patient(judged, np.mean),
+    "patient_max": lambda judged: per_patient(judged, "max"),
+    "patient_mean": lambda judged: per_patient(judged, "mean"),
     "without_near_duplicates": without_near_duplicates,
     "complete_case": complete_case,
 }

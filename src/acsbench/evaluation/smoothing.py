@@ -7,13 +7,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Isotonic", "fit_isotonic", "line_at", "local_fit", "local_weights"]
+__all__ = ["Isotonic", "fit_isotonic", "line_at", "local_fit", "local_weights", "pool"]
 
 Floats = NDArray[np.float64]
 
 _CHUNK_CELLS = 1 << 16
-_EXACT_POINTS = 4000
-"""Above as many distinct positions, fits are made at that many and joined by straight lines."""
+_MAX_CELLS = 20_000_000
+_MIN_FITS = 200
+"""A fit at every position costs positions x rows. Beyond so many cells (about 4,500 rows) there are
+fewer fits, 200 at least, and straight lines between them."""
 
 
 def _bandwidths(ordered: Floats, at: Floats, k: int) -> Floats:
@@ -125,15 +127,16 @@ def local_fit(
     References
     ----------
     Cleveland, J Am Stat Assoc 74:829 (1979). Every position has its own fit, as R's loess with
-    surface "direct"; beyond 4,000 distinct positions the fits between are interpolated.
+    surface "direct"; with many rows the fits between some positions are interpolated.
     """
     xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     order = np.argsort(xs, kind="stable")
     xs, ys = xs[order], ys[order]
     wanted = np.asarray(at, dtype=np.float64)
     places = np.unique(wanted)
-    if len(places) > _EXACT_POINTS:
-        rows = np.linspace(0, len(places) - 1, _EXACT_POINTS).round().astype(np.intp)
+    n_fits = max(_MIN_FITS, _MAX_CELLS // len(xs))
+    if len(places) > n_fits:
+        rows = np.linspace(0, len(places) - 1, n_fits).round().astype(np.intp)
         places = places[rows]
     size = max(1, _CHUNK_CELLS // len(xs))
     parts = [
@@ -164,11 +167,16 @@ def fit_isotonic(x: ArrayLike, y: ArrayLike) -> Isotonic:
         np.asarray(x, dtype=np.float64), return_inverse=True, return_counts=True
     )
     sums = np.bincount(codes, weights=np.asarray(y, dtype=np.float64))
-    sizes, members = counts.astype(np.float64), np.ones(len(places), dtype=np.intp)
+    return Isotonic(places, pool(sums.astype(np.float64), counts.astype(np.float64)))
+
+
+def pool(sums: Floats, sizes: Floats) -> Floats:
+    """Isotonic means of ordered groups, from each group's sum and size."""
+    members = np.ones(len(sums), dtype=np.intp)
     while True:
         means = sums / sizes
         starts = np.flatnonzero(np.r_[True, means[1:] > means[:-1]])
         if len(starts) == len(means):
-            return Isotonic(places, np.repeat(means, members))
+            return np.repeat(means, members)
         sums, sizes = np.add.reduceat(sums, starts), np.add.reduceat(sizes, starts)
         members = np.add.reduceat(members, starts)
