@@ -230,6 +230,7 @@ def test_hostile_names_are_shown_and_not_run(tmp_path: Path, recording: Recordin
     assert "_hidden" in written
 
 
+@pytest.mark.slow
 def test_ten_models_stay_below_two_megabytes(
     tmp_path: Path, rich: Results, recording: Recording
 ) -> None:
