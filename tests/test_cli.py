@@ -11,8 +11,8 @@ from acsbench import registry
 from acsbench.cli import main
 
 COMMANDS = (
-    *("demo", "run", "cohort", "process", "train", "predict"),
-    *("evaluate", "report", "show", "list", "doctor"),
+    *("demo", "run", "quality", "cohort", "audit", "process", "train", "predict"),
+    *("evaluate", "compare", "report", "show", "convert", "download", "list", "doctor"),
 )
 
 

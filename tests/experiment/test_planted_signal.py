@@ -24,7 +24,7 @@ NARROW = {
     "dropout": 0.1,
     "learning_rate": 3e-3,
     "batch_size": 16,
-    "epochs": 8,
+    "epochs": 20,
 }
 FLAGS = ("has_st_eleva", "has_depress", "has_twave_inver", "has_twave_abnormal")
 

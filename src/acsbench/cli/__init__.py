@@ -66,8 +66,9 @@ def _options(
 
 for _command in (
     *(runs.demo, runs.run),
-    *(data.cohort, data.process, models.train, models.predict),
-    *(judge.evaluate, runs.report, data.show, data.convert),
+    *(data.quality, data.cohort, data.audit, data.process, models.train, models.predict),
+    *(judge.evaluate, judge.compare, runs.report),
+    *(data.show, data.convert, data.download),
     *(runs.list_, runs.doctor),
 ):
     app.command(name=_command.__name__.rstrip("_"))(_command)

@@ -1,7 +1,8 @@
-"""Commands from raw data to waveforms: cohort, process, show, convert."""
+"""Commands from raw data to waveforms, and the looks one takes at them."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +29,7 @@ from acsbench.errors import ConfigError, InputError, UnknownNameError, did_you_m
 if TYPE_CHECKING:
     from acsbench.tables import Cohort
 
-__all__ = ["cohort", "convert", "process", "show"]
+__all__ = ["audit", "cohort", "convert", "download", "process", "quality", "show"]
 
 
 def cohort(
@@ -82,6 +83,66 @@ def _flow_text(built: Cohort) -> str:
         lines.append(f"{sign + row['step']:<48}{counts}")
     lines.append(f"Patients shared between splits: {built.info['shared_patients']}")
     return "\n".join(lines)
+
+
+def quality(
+    source: SourceName,
+    out: Out,
+    path: SourcePath = None,
+    set_: Set = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+    limit: Limit = None,
+    seed: Seed = None,
+    jobs: Jobs = None,
+    debug: Debug = False,
+) -> None:
+    """Check every ECG of a source. Prints what was found, with a picture by lead."""
+    from acsbench.experiment.config import SourceStep
+    from acsbench.experiment.steps import open_step, quality_step
+    from acsbench.waveforms.quality_summary import summarise_quality
+
+    options = assignments(set_) | ({} if path is None else {"path": str(path)})
+    step = SourceStep.model_validate({"name": source, **options})
+    opened = open_step(step, seed=seed or 0, limit=limit)
+    if dry_run:
+        plan = {"ECGs": len(opened.tables.ecgs), "out": str(out)}
+        return emit(plan, pairs(plan), as_json=json)
+    found = summarise_quality(quality_step(opened, out, n_jobs=jobs))
+    lines = [
+        f"{row['reason']:<18}{row['n_ecgs']:>8,} ECGs {100 * row['share_of_ecgs']:>6.2f} %"
+        f"{row['n_leads']:>9,} leads  {row['meaning']}"
+        for row in found.iter_rows(named=True)
+    ]
+    return emit({"quality": found.to_dicts(), "out": str(out)}, "\n".join(lines), as_json=json)
+
+
+def audit(
+    cohort: CohortFolder,
+    stage: Annotated[
+        list[Path] | None,
+        typer.Option(help="Cohort folder of an earlier training stage; repeatable."),
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Prove that no patient and no waveform crosses splits. Counts anew; believes nothing."""
+    from acsbench.cohort.audit import audit_split
+    from acsbench.tables import Cohort, read_table
+
+    rows = audit_split(
+        Cohort.load(cohort),
+        quality=read_table(cohort / "quality.parquet"),
+        other_stages={str(folder): Cohort.load(folder) for folder in stage or ()},
+    )
+    lines = [
+        f"{row['verdict']:<12}{row['check']}, {row['scope']}: {row['n_found']:,} of "
+        f"{row['n_checked']:,}{'  ' + row['examples'] if row['examples'] else ''}"
+        for row in rows.iter_rows(named=True)
+    ]
+    emit({"audit": rows.to_dicts()}, "\n".join(lines), as_json=json)
+    if (rows["verdict"] == "fail").any():
+        raise InputError("The audit failed. Build the cohort with the scheme 'patient'.")
 
 
 def process(
@@ -176,3 +237,27 @@ def convert(
     if failed:
         raise InputError(f"{failed:,} of {len(done):,} files could not be converted.")
     return None
+
+
+def download(
+    name: Annotated[str, typer.Argument(help="ptbxl or ludb.")],
+    out: Out,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Pattern of paths, as 'records100/*'; repeatable.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept the licence without asking.")] = False,
+    json: Json = False,
+    dry_run: DryRun = False,
+    debug: Debug = False,
+) -> None:
+    """Download an open data set. Shows the licence first; goes on where it was stopped."""
+    from acsbench.sources.download import dataset
+    from acsbench.sources.download import download as fetch
+
+    print(dataset(name).notice, file=sys.stderr)
+    if dry_run:
+        return emit({"name": name, "out": str(out)}, f"would go to {out}", as_json=json)
+    if not yes:
+        typer.confirm("Download under this licence?", abort=True, err=True)
+    folder = fetch(name, out, only=only or ())
+    return emit({"folder": str(folder)}, str(folder), as_json=json)

@@ -1,4 +1,4 @@
-"""Commands of judges, for anybody with two CSV files: evaluate."""
+"""Commands of judges, for anybody with two CSV files: evaluate, compare."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from acsbench.cli.options import Debug, DryRun, Json, Limit, Seed, emit, pairs
 from acsbench.errors import ConfigError
 
-__all__ = ["evaluate"]
+__all__ = ["compare", "evaluate"]
 
 
 def evaluate(
@@ -65,3 +65,26 @@ def evaluate(
     result = {"results": results.frame.to_dicts(), "remarks": list(results.remarks)}
     remarks = "".join(f"\nNote: {remark}" for remark in results.remarks)
     return emit(result, f"{results}{remarks}", as_json=json)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="Folder of a run, or of `evaluate`.")],
+    second: Annotated[Path, typer.Argument(help="The other one.")],
+    out: Annotated[Path | None, typer.Option(help="CSV file for all estimates.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare the results of two runs. What changed in settings, and in every estimate."""
+    from acsbench.provenance import atomic_path
+    from acsbench.report.compare import compare_runs
+
+    found = compare_runs(first, second)
+    if out is not None:
+        with atomic_path(out) as temporary:
+            found.estimates.write_csv(temporary)
+    result = {
+        "remarks": list(found.remarks),
+        "settings": found.settings.to_dicts(),
+        "estimates": found.estimates.to_dicts(),
+    }
+    emit(result, str(found), as_json=json)

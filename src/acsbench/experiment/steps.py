@@ -17,13 +17,14 @@ from acsbench.experiment.config import ModelStep, SourceStep
 from acsbench.experiment.limit import limit_tables
 from acsbench.models.base import Model, load_model, make_model
 from acsbench.predictions import Predictions
-from acsbench.provenance import atomic_path, holds, read_manifest, write_manifest
+from acsbench.provenance import atomic_path, atomic_text, holds, read_manifest, write_manifest
 from acsbench.sources.base import Source, open_source
 from acsbench.store import WaveformStore
-from acsbench.tables import Cohort, Tables
+from acsbench.tables import Cohort, Tables, read_table
 from acsbench.tasks import TASKS
 from acsbench.waveforms.process import process_waveforms
 from acsbench.waveforms.quality import check_quality
+from acsbench.waveforms.quality_summary import quality_svg, summarise_quality
 
 __all__ = [
     "OpenedSource",
@@ -31,6 +32,7 @@ __all__ = [
     "make_step_model",
     "open_step",
     "predictions_path",
+    "quality_step",
     "reopen_source",
     "store_step",
     "train_step",
@@ -70,6 +72,36 @@ def _accepts(entry: Any, parameter: str) -> bool:
     return parameter in known or any(p.kind is p.VAR_KEYWORD for p in known.values())
 
 
+def _checked(opened: OpenedSource, folder: Path, *, n_jobs: int | None) -> pl.DataFrame:
+    """Check the quality of every ECG and write ``quality.parquet``."""
+    ids = list(opened.tables.ecgs["ecg_id"])
+    quality = check_quality(opened.source, ids=ids, n_jobs=n_jobs)
+    with atomic_path(folder / "quality.parquet") as temporary:
+        quality.write_parquet(temporary)
+    return quality
+
+
+def quality_step(opened: OpenedSource, folder: Path, *, n_jobs: int | None = None) -> pl.DataFrame:
+    """Check the quality of every ECG; table, summary and picture are kept in ``folder``."""
+    wanted = {"source": opened.step.model_dump(mode="json"), "limit": opened.limit}
+    inputs = {"tables": opened.tables.fingerprint}
+    if holds(folder, step="quality", config=wanted, inputs=inputs):
+        return read_table(folder / "quality.parquet")
+    quality = _checked(opened, folder, n_jobs=n_jobs)
+    with atomic_path(folder / "summary.csv") as temporary:
+        summarise_quality(quality).write_csv(temporary)
+    atomic_text(folder / "quality.svg", quality_svg(quality, title=opened.step.name))
+    write_manifest(
+        folder,
+        step="quality",
+        config=wanted,
+        inputs=inputs,
+        outputs=["quality.parquet", "quality.svg", "summary.csv"],
+        patient_level=["quality.parquet"],
+    )
+    return quality
+
+
 def cohort_step(
     opened: OpenedSource,
     folder: Path,
@@ -88,10 +120,8 @@ def cohort_step(
     inputs = {"tables": opened.tables.fingerprint}
     if holds(folder, step="cohort", config=wanted, inputs=inputs):
         return Cohort.load(folder)
-    quality = check_quality(opened.source, ids=list(opened.tables.ecgs["ecg_id"]), n_jobs=n_jobs)
+    quality = _checked(opened, folder, n_jobs=n_jobs)
     cohort = build_cohort(opened.tables, quality=quality, seed=seed, config=config)
-    with atomic_path(folder / "quality.parquet") as temporary:
-        quality.write_parquet(temporary)
     outputs = [*cohort.save(folder), "quality.parquet"]
     write_manifest(
         folder,

@@ -1,0 +1,98 @@
+"""Commands that look at data and results: quality, audit, compare, download."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from acsbench.cli import main
+from acsbench.sources.synthetic import write_hospital
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as leaving:
+        main(arguments)
+    return int(leaving.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_hospital(tmp_path_factory.mktemp("looks") / "h", n_patients=120)
+
+
+def source(hospital: Path) -> tuple[str, ...]:
+    return ("--source", "nightingale", "--path", str(hospital), "--jobs", "1")
+
+
+def test_quality_counts_what_is_wrong_and_draws_it(
+    hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "q")
+    assert run("quality", *source(hospital), "--out", out, "--json") == 0
+    found = {row["reason"]: row for row in json.loads(capsys.readouterr().out)["quality"]}
+    assert 0 < found["ok"]["n_ecgs"] < 320
+    table = pl.read_parquet(tmp_path / "q" / "quality.parquet")
+    sound = table.group_by("ecg_id").agg((pl.col("reasons") == "").all()).filter("reasons")
+    assert len(sound) == found["ok"]["n_ecgs"]
+    assert "<svg" in (tmp_path / "q" / "quality.svg").read_text()
+    assert run("quality", *source(hospital), "--out", out) == 0
+    assert "ok" in capsys.readouterr().out
+
+
+def test_audit_passes_a_split_by_patient_and_fails_the_papers(
+    hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for scheme, code in (("patient", 0), ("paper", 2)):
+        out = str(tmp_path / scheme)
+        assert run("cohort", *source(hospital), "--scheme", scheme, "--out", out) == 0
+        capsys.readouterr()
+        assert run("audit", "--cohort", out, "--json") == code
+        rows = json.loads(capsys.readouterr().out)["audit"]
+        verdicts = {row["check"]: row["verdict"] for row in rows}
+        assert verdicts["patient in one split"] == ("fail" if code else "pass")
+
+
+def test_audit_finds_a_patient_of_an_earlier_stage(
+    hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in ("0", "1"):
+        out = str(tmp_path / seed)
+        assert run("cohort", *source(hospital), "--seed", seed, "--out", out) == 0
+    stages = ("--cohort", str(tmp_path / "0"), "--stage")
+    assert run("audit", *stages, str(tmp_path / "0")) == 0
+    capsys.readouterr()
+    assert run("audit", *stages, str(tmp_path / "1")) == 2
+    assert "audit failed" in capsys.readouterr().err
+
+
+def test_compare_shows_what_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = range(60)
+    labels = [f"e{i:02d},p{i // 2:02d},{i % 3 == 0:d}" for i in rows]
+    (tmp_path / "labels.csv").write_text("\n".join(["ecg_id,patient_id,label", *labels]))
+    for name, weight in (("a", 0.3), ("b", 0.1)):
+        scores = [f"e{i:02d},acs,{0.5 + weight * (i % 3 == 0) - 0.007 * i:.4f}" for i in rows]
+        file = tmp_path / name / "mine.csv"
+        file.parent.mkdir()
+        file.write_text("\n".join(["ecg_id,task,score", *scores]))
+        judged = ("--labels", str(tmp_path / "labels.csv"), "--out", str(tmp_path / f"{name}.out"))
+        assert run("evaluate", str(file), *judged) == 0
+    capsys.readouterr()
+    both = (str(tmp_path / "a.out"), str(tmp_path / "b.out"))
+    assert run("compare", *both, "--out", str(tmp_path / "moved.csv"), "--json") == 0
+    found = json.loads(capsys.readouterr().out)["estimates"]
+    auroc = next(row for row in found if row["metric"] == "auroc" and not row["subgroup"])
+    assert auroc["difference"] < 0
+    assert len(pl.read_csv(tmp_path / "moved.csv")) == len(found)
+
+
+def test_a_download_shows_its_licence_before_anything_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("download", "ludb", "--out", str(tmp_path / "ludb"), "--dry-run") == 0
+    assert "Open Data Commons Attribution License" in capsys.readouterr().err
+    assert not (tmp_path / "ludb").exists()
+    assert run("download", "ludbb", "--out", str(tmp_path)) == 2
+    assert "Did you mean 'ludb'" in capsys.readouterr().err
