@@ -164,3 +164,19 @@ def test_another_level_is_seen_in_the_results() -> None:
     assert narrow.table("evaluated")["level"].to_list() == [0.9]
     (low, high), (lower, higher) = narrow.interval("m", "auroc"), wide.interval("m", "auroc")  # type: ignore[misc]
     assert lower < low < high < higher
+
+
+def test_a_finding_given_as_predictions_is_the_same_as_one_in_the_labels() -> None:
+    finding = pl.Series([0, 1, 0] * 20)
+    rows = table().filter(pl.col("split") == "test")
+    values = finding.to_numpy()[30:].astype(float)
+    given = Predictions(
+        rows.select("ecg_id", task=pl.lit("acs"), score=pl.Series(values)), "flag:has_depress"
+    )
+    config = EvaluateConfig(n_resamples=100, sections=("calibration", "utility"))
+    by_hand = evaluate([scored("m", "test"), given], table(), config=config)
+    in_labels = evaluate(
+        scored("m", "test"), table().with_columns(has_depress=finding), config=config
+    )
+    both = [r.frame.filter(pl.col("model") == "flag:has_depress") for r in (by_hand, in_labels)]
+    assert both[0].equals(both[1])

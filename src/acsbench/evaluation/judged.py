@@ -180,6 +180,7 @@ def gather(
     remarks = _remarks(scored, rows, task=name, split=split, n_unlabelled=n_unlabelled)
     for one in scored:
         one.check_ids(ids, task=name, known=known)
+    kinds = {p.model: "flag" if p.model.startswith(FLAG_PREFIX) else p.scores_are for p in scored}
     judged = Judged(
         task=name,
         version=task.version if isinstance(task, Task) else None,
@@ -190,11 +191,9 @@ def gather(
         probabilities={
             p.model: _aligned(frame, rows, name)
             for p in scored
-            if (frame := p.probabilities()) is not None
+            if kinds[p.model] != "flag" and (frame := p.probabilities()) is not None
         },
-        kinds={
-            p.model: "flag" if p.model.startswith(FLAG_PREFIX) else p.scores_are for p in scored
-        },
+        kinds=kinds,
         n_unlabelled=n_unlabelled,
         remarks=remarks,
         untested=_untested(of_task, rows, scored, split=split, task=name),
