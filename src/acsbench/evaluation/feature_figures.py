@@ -23,7 +23,7 @@ from acsbench.evaluation.intervals import Interval, clustered_delong, paired_dif
 from acsbench.evaluation.judged import FLAG_PREFIX, Judged
 from acsbench.evaluation.logistic import logit
 from acsbench.evaluation.metrics import NotEstimable
-from acsbench.evaluation.operating_points import at_budget, count_flagged
+from acsbench.evaluation.operating_points import Counts, at_budget, count_flagged
 from acsbench.evaluation.proportions import clustered_share, wilson
 from acsbench.evaluation.ranking import percent
 from acsbench.evaluation.weighted import Cumulated, cumulated_statistic, weighted_sums
@@ -61,54 +61,60 @@ def _matched(
     findings: Findings,
 ) -> None:
     """The model at each finding's own number of rows, and at its own specificity."""
-    labels, scores = judged.labels, judged.scores[model]
-    sampled = _sample_matched(judged, scores, flags, config)
+    sampled = _sample_matched(judged, judged.scores[model], flags, config)
     for index, (name, flagged) in enumerate(flags.items()):
-        counts = count_flagged(labels, flagged)
-        k = counts.tp + counts.fp
-        if k == 0 or counts.ppv is None:
+        counts = count_flagged(judged.labels, flagged)
+        if counts.ppv is None:
             for table in ("matched_budgets", "matched_specificity"):
-                findings.entry(
-                    table, judged, model, feature=name, reason="the finding flags nobody"
-                )
+                reason = "the finding flags nobody"
+                findings.entry(table, judged, model, feature=name, reason=reason)
             continue
-        found = at_budget(labels, scores, k=k)
-        interval = percentile_interval(sampled[:, 2 * index], level=config.level)
-        findings.entry(
-            "matched_budgets",
-            judged,
-            model,
-            feature=name,
-            k=k,
-            feature_tp=counts.tp,
-            model_tp=found.expected_tp,
-            model_tp_worst=found.worst_tp,
-            model_tp_best=found.best_tp,
-            feature_ppv=counts.ppv,
-            model_ppv=found.ppv,
-            difference=found.ppv - counts.ppv,
-            low=interval.low,
-            high=interval.high,
-            reason=interval.reason,
-        )
-        specificity, of_feature = counts.specificity, counts.sensitivity
-        if specificity is None or of_feature is None:  # both classes are there: gather sees to it
-            continue
-        sensitivity = sensitivity_at_specificity(labels, scores, specificity)
-        interval = percentile_interval(sampled[:, 2 * index + 1], level=config.level)
-        findings.entry(
-            "matched_specificity",
-            judged,
-            model,
-            feature=name,
-            specificity=specificity,
-            feature_sensitivity=of_feature,
-            model_sensitivity=sensitivity,
-            difference=sensitivity - of_feature,
-            low=interval.low,
-            high=interval.high,
-            reason=interval.reason,
-        )
+        intervals = [
+            percentile_interval(sampled[:, 2 * index + i], level=config.level) for i in (0, 1)
+        ]
+        _budget_entry(judged, model, name, counts, intervals[0], findings)
+        _specificity_entry(judged, model, name, counts, intervals[1], findings)
+
+
+def _budget_entry(
+    judged: Judged, model: str, name: str, counts: Counts, interval: Interval, findings: Findings
+) -> None:
+    found = at_budget(judged.labels, judged.scores[model], k=counts.tp + counts.fp)
+    of_finding = counts.tp / found.k
+    findings.entry(
+        "matched_budgets",
+        judged,
+        model,
+        feature=name,
+        k=found.k,
+        feature_tp=counts.tp,
+        model_tp=found.expected_tp,
+        model_tp_worst=found.worst_tp,
+        model_tp_best=found.best_tp,
+        feature_ppv=of_finding,
+        model_ppv=found.ppv,
+        difference=found.ppv - of_finding,
+        **interval._asdict(),
+    )
+
+
+def _specificity_entry(
+    judged: Judged, model: str, name: str, counts: Counts, interval: Interval, findings: Findings
+) -> None:
+    specificity = counts.tn / (counts.tn + counts.fp)
+    of_finding = counts.tp / (counts.tp + counts.fn)
+    sensitivity = sensitivity_at_specificity(judged.labels, judged.scores[model], specificity)
+    findings.entry(
+        "matched_specificity",
+        judged,
+        model,
+        feature=name,
+        specificity=specificity,
+        feature_sensitivity=of_finding,
+        model_sensitivity=sensitivity,
+        difference=sensitivity - of_finding,
+        **interval._asdict(),
+    )
 
 
 def _sample_matched(

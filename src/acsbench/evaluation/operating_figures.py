@@ -152,11 +152,7 @@ def point_entries(
         **about,
         cut=cut,
         cut_from="val",
-        **counts._asdict(),
-        sensitivity=counts.sensitivity,
-        specificity=counts.specificity,
-        ppv=counts.ppv,
-        npv=counts.npv,
+        **counts.cells_and_shares(),
         lr_pos=counts.lr_pos,
         lr_neg=counts.lr_neg,
         flagged_share=(counts.tp + counts.fp) / counts.n,
@@ -164,7 +160,6 @@ def point_entries(
         missed_per_1000=counts.missed_per_1000,
         prevalence=prevalence,
         one_minus_prevalence=1 - prevalence,
-        reason=None,
     )
     for measure in ("sensitivity", "specificity", "ppv", "npv"):
         counted, among, x, n = _rows_of(counts, judged.labels, flags, measure)
@@ -256,9 +251,7 @@ def _zones(judged: Judged, model: str, config: EvaluateConfig, findings: Finding
             share=n / len(positives),
             n_positive=x,
             event_rate=x / n if n else None,
-            low=interval.low,
-            high=interval.high,
-            reason=interval.reason,
+            **interval._asdict(),
         )
 
 
@@ -276,9 +269,5 @@ def _slider(judged: Judged, model: str, findings: Findings) -> None:
             model,
             cut=float(cut),
             share_flagged=(counts.tp + counts.fp) / counts.n,
-            **counts._asdict(),
-            sensitivity=counts.sensitivity,
-            specificity=counts.specificity,
-            ppv=counts.ppv,
-            npv=counts.npv,
+            **counts.cells_and_shares(),
         )

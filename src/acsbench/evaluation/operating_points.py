@@ -69,6 +69,16 @@ class Counts(NamedTuple):
         """Likelihood ratio of not being flagged."""
         return _ratio(self.fn * (self.fp + self.tn), self.tn * (self.tp + self.fn))
 
+    def cells_and_shares(self) -> dict[str, float | None]:
+        """The four cells and the four shares by name, as they stand in a table."""
+        return {
+            **self._asdict(),
+            "sensitivity": self.sensitivity,
+            "specificity": self.specificity,
+            "ppv": self.ppv,
+            "npv": self.npv,
+        }
+
     @property
     def missed_per_1000(self) -> float | None:
         """Positives among 1,000 rows that are ruled out."""
