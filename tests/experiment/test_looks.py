@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -96,3 +97,42 @@ def test_a_download_shows_its_licence_before_anything_else(
     assert not (tmp_path / "ludb").exists()
     assert run("download", "ludbb", "--out", str(tmp_path)) == 2
     assert "Did you mean 'ludb'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def store(hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    assert run("cohort", *source(hospital), "--limit", "30", "--out", str(folder / "c")) == 0
+    built = ("--cohort", str(folder / "c"), "--jobs", "1")
+    assert run("process", *built, "--out", str(folder / "s")) == 0
+    return folder / "s"
+
+
+def test_store_verify_finds_a_changed_byte(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("store", "verify", str(store)) == 0
+    copy = shutil.copytree(store, tmp_path / "copy")
+    shard = copy / "signal-00000.npy"
+    changed = bytearray(shard.read_bytes())
+    changed[-1] ^= 1
+    shard.write_bytes(bytes(changed))
+    capsys.readouterr()
+    assert run("store", "verify", str(copy)) == 2
+    assert "signal-00000.npy has changed" in capsys.readouterr().out
+
+
+def test_store_export_writes_records_and_a_card(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "wfdb"
+    assert run("store", "export", str(store), "--to", "wfdb", "--out", str(out)) == 0
+    assert len(list(out.rglob("*.hea"))) > 0
+    assert run("store", "export", str(store), "--to", "zar", "--out", str(out)) == 2
+    assert "Did you mean 'zarr'" in capsys.readouterr().err
+
+
+def test_a_cluster_needs_its_address(hospital: Path, tmp_path: Path) -> None:
+    asked = ("cohort", *source(hospital), "--engine", "dask", "--out", str(tmp_path / "c"))
+    assert run(*asked) == 2
+    assert run(*asked[:-3], "dusk", *asked[-2:]) == 2

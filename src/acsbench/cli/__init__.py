@@ -1,7 +1,8 @@
 """The command line: parse, call one function, print its result.
 
 Nothing heavy is imported before a command runs, so that ``--help`` is quick. Results go to
-stdout, everything else to stderr. The commands stand in `runs`, `data`, `models` and `judge`.
+stdout, everything else to stderr. The commands stand in `runs`, `data`, `stores`, `models`
+and `judge`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from acsbench.cli import data, judge, models, runs
+from acsbench.cli import data, judge, models, runs, stores
 from acsbench.cli.options import debugging
 from acsbench.errors import AcsbenchError, UnknownNameError, did_you_mean
 
@@ -72,6 +73,10 @@ for _command in (
     *(runs.list_, runs.doctor),
 ):
     app.command(name=_command.__name__.rstrip("_"))(_command)
+_store = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a waveform store.")
+_store.command()(stores.verify)
+_store.command()(stores.export)
+app.add_typer(_store, name="store")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,10 +12,12 @@ from acsbench.cli.options import (
     CohortFolder,
     Debug,
     DryRun,
+    Engine,
     Jobs,
     Json,
     Limit,
     Out,
+    Scheduler,
     Seed,
     Set,
     SourceName,
@@ -23,6 +25,7 @@ from acsbench.cli.options import (
     assignments,
     emit,
     pairs,
+    workers,
 )
 from acsbench.errors import ConfigError, InputError, UnknownNameError, did_you_mean
 
@@ -43,6 +46,8 @@ def cohort(
     limit: Limit = None,
     seed: Seed = None,
     jobs: Jobs = None,
+    engine: Engine = "local",
+    scheduler: Scheduler = None,
     debug: Debug = False,
 ) -> None:
     """Build the cohort of a source. Checks every ECG first, and counts every exclusion."""
@@ -63,7 +68,9 @@ def cohort(
     if dry_run:
         built = build_cohort(opened.tables, seed=seed or 0, config=config)
     else:
-        built = cohort_step(opened, out, config=config, seed=seed or 0, n_jobs=jobs)
+        built = cohort_step(
+            opened, out, config=config, seed=seed or 0, workers=workers(jobs, engine, scheduler)
+        )
     emit(_describe(built), _flow_text(built), as_json=json)
 
 
@@ -95,6 +102,8 @@ def quality(
     limit: Limit = None,
     seed: Seed = None,
     jobs: Jobs = None,
+    engine: Engine = "local",
+    scheduler: Scheduler = None,
     debug: Debug = False,
 ) -> None:
     """Check every ECG of a source. Prints what was found, with a picture by lead."""
@@ -108,7 +117,7 @@ def quality(
     if dry_run:
         plan = {"ECGs": len(opened.tables.ecgs), "out": str(out)}
         return emit(plan, pairs(plan), as_json=json)
-    found = summarise_quality(quality_step(opened, out, n_jobs=jobs))
+    found = summarise_quality(quality_step(opened, out, workers=workers(jobs, engine, scheduler)))
     lines = [
         f"{row['reason']:<18}{row['n_ecgs']:>8,} ECGs {100 * row['share_of_ecgs']:>6.2f} %"
         f"{row['n_leads']:>9,} leads  {row['meaning']}"
@@ -154,6 +163,8 @@ def process(
     dry_run: DryRun = False,
     limit: Limit = None,
     jobs: Jobs = None,
+    engine: Engine = "local",
+    scheduler: Scheduler = None,
     debug: Debug = False,
 ) -> None:
     """Make the waveform store of a cohort. A killed run goes on where it was."""
@@ -169,7 +180,12 @@ def process(
         plan = plan_store(opened, built, recipe=canonical(recipe), parameters=parameters)
         return emit(plan, pairs(plan), as_json=json)
     store = store_step(
-        opened, built, out, recipe=canonical(recipe), parameters=parameters, n_jobs=jobs
+        opened,
+        built,
+        out,
+        recipe=canonical(recipe),
+        parameters=parameters,
+        workers=workers(jobs, engine, scheduler),
     )
     result = {"store": str(out), **store.manifest.config, **store.manifest.info}
     return emit(result, pairs(result), as_json=json)

@@ -5,18 +5,25 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
+
+from acsbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from acsbench.parallel import Workers
 
 __all__ = [
     "CohortFolder",
     "Debug",
     "DryRun",
+    "Engine",
     "Jobs",
     "Json",
     "Limit",
     "Out",
+    "Scheduler",
     "Seed",
     "Set",
     "SourceName",
@@ -26,6 +33,7 @@ __all__ = [
     "debugging",
     "emit",
     "pairs",
+    "workers",
 ]
 
 _debug = False
@@ -57,6 +65,12 @@ Debug = Annotated[
 Jobs = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; by default one per usable core.")
 ]
+Engine = Annotated[
+    str, typer.Option(help="Where to work: local processes, or dask with --scheduler.")
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a Dask scheduler, as tcp://host:8786.")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the config; repeatable."),
@@ -77,6 +91,15 @@ def pairs(values: Mapping[str, Any]) -> str:
     """Write one ``key  value`` a line, the values in one column."""
     width = max((len(key) for key in values), default=0)
     return "\n".join(f"{key:<{width}}  {value}" for key, value in values.items())
+
+
+def workers(jobs: int | None, engine: str, scheduler: str | None) -> Workers:
+    """Say who does the work."""
+    from acsbench.parallel import Engine, Workers
+
+    if engine not in get_args(Engine):
+        raise ConfigError(f"--engine {engine} is none of {', '.join(get_args(Engine))}.")
+    return Workers(n_jobs=jobs, engine=engine, scheduler=scheduler)  # type: ignore[arg-type]  # one of the two, as just checked
 
 
 def assignments(changes: Sequence[str] | None) -> dict[str, Any]:

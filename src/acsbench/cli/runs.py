@@ -7,11 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from acsbench.cli.options import Debug, DryRun, Jobs, Json, Limit, Out, Seed, Set, emit, pairs
+from acsbench.cli.options import (
+    Debug,
+    DryRun,
+    Engine,
+    Jobs,
+    Json,
+    Limit,
+    Out,
+    Scheduler,
+    Seed,
+    Set,
+    emit,
+    pairs,
+    workers,
+)
 from acsbench.errors import UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from acsbench.experiment.config import ExperimentConfig
+    from acsbench.parallel import Workers
 
 __all__ = ["demo", "doctor", "list_", "report", "run"]
 
@@ -27,6 +42,8 @@ def demo(
     limit: Limit = None,
     seed: Seed = None,
     jobs: Jobs = None,
+    engine: Engine = "local",
+    scheduler: Scheduler = None,
     debug: Debug = False,
 ) -> None:
     """Run the whole road on a generated hospital. A few minutes, to a report."""
@@ -36,7 +53,8 @@ def demo(
     config = demo_config(
         n_patients=patients, seed=seed or 0, hospital=str(out.parent / "hospital"), **more
     )
-    _run(config, out=out, as_json=json, dry_run=dry_run, limit=limit, seed=seed, jobs=jobs)
+    who = workers(jobs, engine, scheduler)
+    _run(config, out=out, as_json=json, dry_run=dry_run, limit=limit, seed=seed, who=who)
 
 
 def run(
@@ -48,13 +66,16 @@ def run(
     limit: Limit = None,
     seed: Seed = None,
     jobs: Jobs = None,
+    engine: Engine = "local",
+    scheduler: Scheduler = None,
     debug: Debug = False,
 ) -> None:
     """Run an experiment: raw data to report. Started again, it takes up where it was stopped."""
     from acsbench.experiment.config import read_experiment
 
     experiment = read_experiment(config, set_ or ())
-    _run(experiment, out=out, as_json=json, dry_run=dry_run, limit=limit, seed=seed, jobs=jobs)
+    who = workers(jobs, engine, scheduler)
+    _run(experiment, out=out, as_json=json, dry_run=dry_run, limit=limit, seed=seed, who=who)
 
 
 def _run(
@@ -65,7 +86,7 @@ def _run(
     dry_run: bool,
     limit: int | None,
     seed: int | None,
-    jobs: int | None,
+    who: Workers,
 ) -> None:
     changes = {"seed": seed, "limit": limit}
     config = config.model_copy(update={k: v for k, v in changes.items() if v is not None})
@@ -76,7 +97,7 @@ def _run(
         return emit(plan, pairs(plan), as_json=as_json)
     from acsbench.experiment.run import run_experiment
 
-    done = run_experiment(config, out=out, n_jobs=jobs)
+    done = run_experiment(config, out=out, workers=who)
     shared = done.cohort.info["shared_patients"]
     result = {
         "report": str(done.report),

@@ -20,6 +20,7 @@ from acsbench.experiment.steps import (
     store_step,
     train_step,
 )
+from acsbench.parallel import Workers
 from acsbench.predictions import Predictions
 from acsbench.provenance import atomic_text, read_manifest, write_manifest
 from acsbench.report.page import write_report
@@ -52,7 +53,11 @@ class RunResult:
 
 
 def run_experiment(
-    config: ExperimentConfig, *, out: Path | str | None = None, n_jobs: int | None = None
+    config: ExperimentConfig,
+    *,
+    out: Path | str | None = None,
+    n_jobs: int | None = None,
+    workers: Workers | None = None,
 ) -> RunResult:
     """Run every step of an experiment; finished steps are not repeated.
 
@@ -63,22 +68,25 @@ def run_experiment(
         By default ``runs/<name>``. Holds ``report.html``, ``results.csv``, ``predictions/``,
         ``config.toml`` and ``manifest.json`` at the end.
     n_jobs : int, optional
-        Worker processes; by default one per usable core. No result depends on it.
+        Worker processes on this machine; by default one per usable core. No result depends on it.
+    workers : Workers, optional
+        Says where to work, in the place of ``n_jobs``: on a Dask cluster, say.
 
     Raises
     ------
     AcsbenchError
     """
     folder = Path(out) if out is not None else Path("runs") / config.name
+    workers = workers or Workers(n_jobs=n_jobs)
     _claim(folder, config)
     log.info("reading the source '%s'", config.source.name)
     opened = open_step(config.source, seed=config.seed, limit=config.limit)
     log.info("checking the quality of %s ECGs, building the cohort", f"{len(opened.tables.ecgs):,}")
     cohort = cohort_step(
-        opened, folder / "cohort", config=config.cohort, seed=config.seed, n_jobs=n_jobs
+        opened, folder / "cohort", config=config.cohort, seed=config.seed, workers=workers
     )
     log.info("patients shared between splits: %d", cohort.info["shared_patients"])
-    trained = _train_all(config, opened, cohort, folder, n_jobs)
+    trained = _train_all(config, opened, cohort, folder, workers)
     log.info("scoring and judging on test")
     scored = score_all(trained, cohort, folder / "predictions")
     results = judge_all(scored, cohort, config, folder / "labels")
@@ -109,7 +117,7 @@ def _train_all(
     opened: OpenedSource,
     cohort: Cohort,
     folder: Path,
-    n_jobs: int | None,
+    workers: Workers,
 ) -> list[Trained]:
     # every model is made once before anything slow, so that a wrong name or parameter shows now
     recipes = {
@@ -126,7 +134,7 @@ def _train_all(
             recipe=recipe,
             parameters=config.process.recipes.get(recipe),
             max_failed_share=config.process.max_failed_share,
-            n_jobs=n_jobs,
+            workers=workers,
         )
     trained = []
     for step in config.models:

@@ -16,6 +16,7 @@ from acsbench.errors import InputError
 from acsbench.experiment.config import ModelStep, SourceStep
 from acsbench.experiment.limit import limit_tables
 from acsbench.models.base import Model, load_model, make_model
+from acsbench.parallel import Workers
 from acsbench.predictions import Predictions
 from acsbench.provenance import atomic_path, atomic_text, holds, read_manifest, write_manifest
 from acsbench.sources.base import Source, open_source
@@ -72,22 +73,24 @@ def _accepts(entry: Any, parameter: str) -> bool:
     return parameter in known or any(p.kind is p.VAR_KEYWORD for p in known.values())
 
 
-def _checked(opened: OpenedSource, folder: Path, *, n_jobs: int | None) -> pl.DataFrame:
+def _checked(opened: OpenedSource, folder: Path, *, workers: Workers | None) -> pl.DataFrame:
     """Check the quality of every ECG and write ``quality.parquet``."""
     ids = list(opened.tables.ecgs["ecg_id"])
-    quality = check_quality(opened.source, ids=ids, n_jobs=n_jobs)
+    quality = check_quality(opened.source, ids=ids, workers=workers)
     with atomic_path(folder / "quality.parquet") as temporary:
         quality.write_parquet(temporary)
     return quality
 
 
-def quality_step(opened: OpenedSource, folder: Path, *, n_jobs: int | None = None) -> pl.DataFrame:
+def quality_step(
+    opened: OpenedSource, folder: Path, *, workers: Workers | None = None
+) -> pl.DataFrame:
     """Check the quality of every ECG; table, summary and picture are kept in ``folder``."""
     wanted = {"source": opened.step.model_dump(mode="json"), "limit": opened.limit}
     inputs = {"tables": opened.tables.fingerprint}
     if holds(folder, step="quality", config=wanted, inputs=inputs):
         return read_table(folder / "quality.parquet")
-    quality = _checked(opened, folder, n_jobs=n_jobs)
+    quality = _checked(opened, folder, workers=workers)
     with atomic_path(folder / "summary.csv") as temporary:
         summarise_quality(quality).write_csv(temporary)
     atomic_text(folder / "quality.svg", quality_svg(quality, title=opened.step.name))
@@ -108,7 +111,7 @@ def cohort_step(
     *,
     config: CohortConfig,
     seed: int,
-    n_jobs: int | None = None,
+    workers: Workers | None = None,
 ) -> Cohort:
     """Check the quality of every ECG, build the cohort, and keep both in ``folder``."""
     wanted = {
@@ -120,7 +123,7 @@ def cohort_step(
     inputs = {"tables": opened.tables.fingerprint}
     if holds(folder, step="cohort", config=wanted, inputs=inputs):
         return Cohort.load(folder)
-    quality = _checked(opened, folder, n_jobs=n_jobs)
+    quality = _checked(opened, folder, workers=workers)
     cohort = build_cohort(opened.tables, quality=quality, seed=seed, config=config)
     outputs = [*cohort.save(folder), "quality.parquet"]
     write_manifest(
@@ -152,7 +155,7 @@ def store_step(
     recipe: str,
     parameters: dict[str, Any] | None = None,
     max_failed_share: float = 0.05,
-    n_jobs: int | None = None,
+    workers: Workers | None = None,
 ) -> WaveformStore:
     """Process the cohort's waveforms; finished shards are not made again."""
     return process_waveforms(
@@ -162,7 +165,7 @@ def store_step(
         parameters=parameters or {},
         folder=folder,
         max_failed_share=max_failed_share,
-        n_jobs=n_jobs,
+        workers=workers,
     )
 
 
