@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench reference
 
 # torch first and under the constraints, so that a machine without a GPU downloads no GPU libraries
 .venv/.ready: pyproject.toml constraints.txt
@@ -26,3 +26,6 @@ test: check
 
 bench: .venv/.ready
 	$(BIN)/python -m benchmarks
+
+reference: .venv/.ready
+	$(BIN)/python docs/generate.py
