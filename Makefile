@@ -22,7 +22,7 @@ check: .venv/.ready
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow"
 
 bench: .venv/.ready
 	$(BIN)/python -m benchmarks
