@@ -139,6 +139,23 @@ def test_a_metric_that_is_passed_gets_an_interval_and_subgroups() -> None:
     assert (rows["low"] <= rows["value"]).all()
 
 
+def test_a_metric_that_fails_is_named_with_its_error() -> None:
+    def broken(labels: Any, scores: Any) -> float:
+        raise ZeroDivisionError("no way")
+
+    with pytest.raises(InputError, match="metric 'broken' failed on 30 rows: ZeroDivisionError"):
+        evaluate(scored("m", "test"), table(), config=QUICK, metrics={"broken": broken})
+
+
+def test_a_metric_without_an_answer_is_null_with_its_reason() -> None:
+    def unknown(labels: Any, scores: Any) -> float:
+        return float("nan")
+
+    results = evaluate(scored("m", "test"), table(), config=QUICK, metrics={"unknown": unknown})
+    row = results.overall.row(by_predicate=pl.col("metric") == "unknown", named=True)
+    assert (row["value"], row["reason"]) == (None, "the metric gave nan")
+
+
 def test_ranks_and_flags_have_no_calibration_and_say_why() -> None:
     labels = table().with_columns(has_depress=pl.Series([0, 1, 0] * 20))
     ranks = replace(scored("r", "test"), scores_are="rank")

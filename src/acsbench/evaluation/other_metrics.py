@@ -8,10 +8,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from acsbench.errors import InputError
 from acsbench.evaluation.bootstrap import bootstrap
 from acsbench.evaluation.config import EvaluateConfig
 from acsbench.evaluation.findings import Figure, attempt, with_percentiles
 from acsbench.evaluation.judged import Judged
+from acsbench.evaluation.metrics import NotEstimable
 from acsbench.evaluation.weighted import Metric, repeated_rows
 
 __all__ = ["best_scores", "other_figures"]
@@ -20,6 +22,24 @@ __all__ = ["best_scores", "other_figures"]
 def best_scores(judged: Judged, model: str) -> NDArray[np.float64]:
     """Probabilities of a model, or its ranks where it gives no more."""
     return judged.probabilities.get(model, judged.scores[model])
+
+
+def _guarded(name: str, metric: Metric) -> Metric:
+    """The same metric, whose failure says whose it is."""
+
+    def call(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
+        try:
+            return float(metric(labels, scores))
+        except NotEstimable:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"The metric '{name}' failed on {len(labels):,} rows: {type(error).__name__}: "
+                f"{error}. A metric takes labels (0, 1) and scores, arrays of shape (n,), and "
+                "returns a number; where it has none it raises NotEstimable or returns NaN."
+            ) from error
+
+    return call
 
 
 def other_figures(
@@ -42,6 +62,7 @@ def other_figures(
     """
     if not metrics:
         return {}
+    metrics = {name: _guarded(name, metric) for name, metric in metrics.items()}
     rows = np.ones(len(judged.labels), dtype=np.bool_) if members is None else members
     labels, patients = judged.labels[rows], judged.patients[rows]
     scores = np.column_stack([best_scores(judged, model)[rows] for model in judged.models])
