@@ -28,12 +28,17 @@ def judged() -> Results:
     for seed, split in enumerate(scored):
         sample = Sample(n=400, models=MODELS, task="acs", seed=seed)
         ids = [f"{split}{i:05}" for i in range(400)]
+        tested = [i % 4 > 0 for i in range(400)]
         rows.append(
             pl.DataFrame(
                 {
                     "ecg_id": ids,
                     "patient_id": [f"{split}p{i // 2}" for i in range(400)],
-                    "label": sample.labels,
+                    "label": [
+                        int(label) if known else None
+                        for label, known in zip(sample.labels, tested, strict=True)
+                    ],
+                    "is_tested": tested,
                     "split": [split] * 400,
                     **{name.removeprefix("flag:"): sample.scores[name] for name in FINDINGS},
                     **{column: list(values) for column, values in sample.groups.items()},
@@ -58,10 +63,11 @@ def test_every_section_of_the_judge_is_on_the_page(page: str) -> None:
     keys = re.findall(r'<section id="acs-([^"]+)"', page)
     wanted = ["verdict", "roc", "calibration", "decision", "budget", "operating", "pairs"]
     assert keys[:7] == wanted
-    assert {"subgroups", "findings"} <= set(keys)
+    assert {"subgroups", "robustness", "findings", "testing", "original"} <= set(keys)
 
 
 def test_findings_have_one_name_everywhere(page: str) -> None:
+    page = page.split("</header>")[1]  # remarks name the columns of the labels
     assert "ST elevation" in page
     assert not re.search(r"has_(?:st|depress|twave)", page)
     assert "flag:" not in page

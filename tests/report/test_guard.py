@@ -78,6 +78,31 @@ def test_a_sensitivity_that_tells_a_small_count_is_empty(
     assert (shown.frame["reason"][0] is not None) == hides
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "is_shown"),
+    [
+        ("ppv_at_budget_05", 0.5, True),  # 20 of 40
+        ("ppv_at_budget_05", 0.9, False),  # 36 of 40 leave 4
+        ("ppv_at_budget_05", 0.1, False),
+        ("ppv_at_budget_01", 0.5, False),  # 4 of 8
+        ("sens_at_budget_05", 0.5, True),
+    ],
+)
+def test_the_yield_of_a_budget_is_judged_by_the_records_it_flags(
+    metric: str, value: float, is_shown: bool
+) -> None:
+    row = dict.fromkeys(RESULT_COLUMNS, None) | {
+        "model": "m",
+        "task": "t",
+        "metric": metric,
+        "value": value,
+        "n_records": 800,
+        "n_positive": 300,
+    }
+    shown = hide_small_counts(Results(pl.DataFrame([row], schema=RESULT_COLUMNS)), MIN_COUNT)
+    assert (shown.frame["value"][0] is not None) == is_shown
+
+
 @pytest.mark.parametrize(("n_positive", "is_shown"), [(10, False), (11, True), (390, False)])
 def test_an_estimate_on_few_of_either_class_is_not_shown(n_positive: int, is_shown: bool) -> None:
     row = dict.fromkeys(RESULT_COLUMNS, None) | {

@@ -13,7 +13,7 @@ HIDDEN = -1
 """Stands for a count that is hidden; no true count is negative."""
 
 _COUNTS = ("n_records", "n_positive", "n_patients", "n_encounters")
-_SHARE_OF = {"sens_": "n_positive", "spec_": "n_negative", "ppv_": "n_records"}
+_SHARE_OF = {"sens_": "n_positive", "spec_": "n_negative", "ppv_": "n_flagged"}
 _NO_COUNTS = ("n_models", "n_groups", "n_resamples", "n_records_for_002")
 """Columns that begin with ``n_`` and count neither records nor people."""
 _TABLE_COUNTS = (
@@ -26,7 +26,15 @@ _TABLE_SHARES = (
     *("share", "share_flagged", "flagged_share", "ruled_out_share", "missed_per_1000"),
     *("sensitivity", "specificity", "ppv", "npv", "event_rate", "lr_pos", "lr_neg", "percent"),
     *("wilson_low", "wilson_high", "ppv_worst", "ppv_best", "ppv_low", "ppv_high", "accuracy"),
-    *("accuracy_low", "accuracy_high", "sound_ppv", "sound_low", "sound_high"),
+    *("sensitivity_low", "sensitivity_high", "pred_pos_without_feature", "sound_value"),
+    *(
+        "true_pos_without_feature",
+        "accuracy_low",
+        "accuracy_high",
+        "sound_ppv",
+        "sound_low",
+        "sound_high",
+    ),
     *("feature_ppv", "model_ppv", "share_without_feature", "base_share_without_feature", "lift"),
     *("positives_without_feature", "base_positives_without_feature", "ppv_without_feature"),
     *("ppv_without_low", "ppv_without_high", "feature_sensitivity", "model_sensitivity"),
@@ -78,7 +86,11 @@ def _rounded(column: str, min_count: int) -> pl.Expr:
 
 
 def _estimates(frame: pl.DataFrame, min_count: int) -> pl.DataFrame:
-    frame = frame.with_columns((pl.col("n_records") - pl.col("n_positive")).alias("n_negative"))
+    budget = pl.col("metric").str.extract(r"_(\d+)$").cast(pl.Float64) / 100
+    frame = frame.with_columns(
+        (pl.col("n_records") - pl.col("n_positive")).alias("n_negative"),
+        (pl.col("n_records") * budget).round().alias("n_flagged"),
+    )
     hides = _is_small("n_positive", min_count) | _is_small("n_negative", min_count)
     for prefix, total in _SHARE_OF.items():
         part = pl.col("value") * pl.col(total)
@@ -101,12 +113,16 @@ def _estimates(frame: pl.DataFrame, min_count: int) -> pl.DataFrame:
         )
     )
     shown = frame.with_columns(*values, reason.alias("reason"))
-    return shown.with_columns(_rounded(c, min_count) for c in _COUNTS).drop("n_negative")
+    return shown.with_columns(_rounded(c, min_count) for c in _COUNTS).drop(
+        "n_negative", "n_flagged"
+    )
 
 
 def _curves(frame: pl.DataFrame, min_count: int) -> pl.DataFrame:
     small = _is_small("n", min_count)
-    coarse = pl.col("curve").is_in(["roc", "pr", "budget", "reliability"])
+    coarse = pl.col("curve").is_in(
+        ["roc", "pr", "budget", "reliability", "original_cumulative_risk"]
+    )
     is_bar = pl.col("curve").str.starts_with("histogram")
     return frame.with_columns(
         pl.when(coarse).then(pl.col("x").round(2)).otherwise("x").alias("x"),
