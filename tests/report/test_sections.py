@@ -14,7 +14,7 @@ from acsbench.report.section_findings import findings_section
 from acsbench.report.section_groups import subgroup_section
 from acsbench.report.section_models import pairs_section, verdict_section, verdict_sentences
 from acsbench.report.section_operating import operating_section, slider_data
-from acsbench.report.section_selection import selection_section
+from acsbench.report.section_selection import original_section, selection_section
 from acsbench.report.view import TaskView
 from acsbench.results import Results
 
@@ -67,6 +67,28 @@ def test_differences_carry_their_sign_and_both_p_values(view: TaskView) -> None:
     assert row[0] == "s4 minus resnet18"
     assert row[1].startswith(("+", "-"))
     assert "found four times in five" in (pairs_section(view) or Section(key="", title="")).lead
+
+
+def test_the_first_model_is_always_the_first_of_its_pairs(small: Results) -> None:
+    pairs = small.tables["pairwise"]
+    other_way = pairs.with_columns(
+        model=pl.col("compared_with"),
+        compared_with=pl.col("model"),
+        delta=-pl.col("delta"),
+        low=-pl.col("high"),
+        high=-pl.col("low"),
+    )
+    turned = TaskView(replace(small, tables={**small.tables, "pairwise": other_way}), "acs")
+    straight = TaskView(small, "acs")
+    assert (
+        table(pairs_section(turned), "pairs").rows == table(pairs_section(straight), "pairs").rows
+    )
+
+
+def test_what_differs_from_the_original_is_said_once(view: TaskView) -> None:
+    original = table(original_section(view), "original-auroc")
+    assert "What differs" not in original.header
+    assert original.note == "What differs: patients, not rows, are independent."
 
 
 def test_subgroups_are_in_order_and_say_why_one_has_no_estimate(view: TaskView) -> None:

@@ -303,9 +303,28 @@ def pairs_section(view: TaskView) -> Section | None:
 def _with_first(view: TaskView, rows: list[Row]) -> list[Row]:
     """Pairs of the first model with each other one; `metrics.json` holds them all."""
     first = view.models[0]
-    mine = [row for row in rows if first in (row["model"], row["compared_with"])]
+    mine = [
+        row if row["model"] == first else _turned(row)
+        for row in rows
+        if first in (row["model"], row["compared_with"])
+    ]
     place = {name: number for number, name in enumerate(view.ordered)}
     return sorted(mine, key=lambda row: place[row["model"]] + place[row["compared_with"]])
+
+
+def _turned(row: Row) -> Row:
+    """Return the same difference seen from the other model."""
+
+    def negative(value: float | None) -> float | None:
+        return None if value is None else -value
+
+    return row | {
+        "model": row["compared_with"],
+        "compared_with": row["model"],
+        "delta": negative(row["delta"]),
+        "low": negative(row["high"]),
+        "high": negative(row["low"]),
+    }
 
 
 def _pair_table(view: TaskView, rows: list[Row]) -> Table:

@@ -143,20 +143,28 @@ def _original(
     ours: tuple[str, ...],
 ) -> Table:
     rows = view.rows(name)
+    said = dict.fromkeys(row.get("differs") or MISSING for row in rows)
+    one = len(said) == 1
     return Table(
         name=view.key(name.replace("_", "-")),
         caption=caption,
-        header=["Predictor", f"{measure}, their way", f"{measure}, here", "What differs"],
+        header=[
+            "Predictor",
+            f"{measure}, their way",
+            f"{measure}, here",
+            *([] if one else ["What differs"]),
+        ],
         rows=[
             [
                 _predictor(row),
                 estimate(row, *theirs),
                 estimate(row, *ours),
-                row.get("differs") or MISSING,
+                *([] if one else [row.get("differs") or MISSING]),
             ]
             for row in rows
         ],
-        is_figures=False,
+        note=f"What differs: {next(iter(said))}." if one else "",
+        is_figures=one,
     )
 
 
