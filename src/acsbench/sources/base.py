@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -13,7 +15,9 @@ from acsbench.provenance import parse_config
 from acsbench.recording import Recording
 from acsbench.tables import Tables
 
-__all__ = ["Source", "file_of", "open_source", "own_clusters", "read_each"]
+__all__ = ["Source", "file_of", "open_source", "own_clusters", "read_each", "remembered"]
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -94,3 +98,32 @@ def own_clusters(n_without_patient: int, n_records: int) -> str:
         "patient of its own, so intervals may be too narrow, and a patient may stand in two splits "
         "unless a publisher's folds keep them apart."
     )
+
+
+def remembered(function: Callable[..., T]) -> Callable[..., T]:
+    """Keep the last results of a function of paths, until one of the files changes.
+
+    Workers ask for a few hundred recordings at a time: so each process reads a table once. The
+    result is shared; nobody may change it.
+    """
+
+    @functools.lru_cache(maxsize=2)
+    def keep(arguments: tuple[Any, ...], stamps: tuple[Any, ...]) -> T:
+        del stamps  # part of the key only
+        return function(*arguments)
+
+    @functools.wraps(function)
+    def wrapper(*arguments: Any) -> T:
+        stamps = tuple(_stamp(path) for path in arguments if isinstance(path, Path))
+        return keep(arguments, stamps)
+
+    return wrapper
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """When a file was last changed, and its size; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

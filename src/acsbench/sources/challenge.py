@@ -8,9 +8,9 @@ structure and no header (Liu et al., J Med Imaging Health Inform 8:1368, 2018); 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -53,7 +53,6 @@ _LARGEST_AGE = 130
 class _Entry:
     """What a record says about itself."""
 
-    file: str
     age: float | None
     sex: str | None
     codes: frozenset[str] | None
@@ -77,7 +76,8 @@ class ChallengeSource(StepConfig):
         ------
         MissingPathError, InputError
         """
-        entries = self._entries
+        _files.cache_clear()  # files may have been added since
+        entries = _entries(self.path)
         rows = [
             {
                 "ecg_id": ecg_id,
@@ -111,7 +111,7 @@ class ChallengeSource(StepConfig):
         MissingDependencyError
             Without the ``formats`` extra.
         """
-        files = {ecg_id: entry.file for ecg_id, entry in self._entries.items()}
+        files = _files(self.path)
 
         def read(ecg_id: str) -> Recording:
             path = self.path / file_of(ecg_id, files, table=f"{self.path}")
@@ -121,18 +121,35 @@ class ChallengeSource(StepConfig):
 
         return read_each(ids, read)
 
-    @cached_property
-    def _entries(self) -> dict[str, _Entry]:
-        if not self.path.is_dir():
-            raise MissingPathError(f"There is no folder {self.path} (source.path).")
-        headers = sorted(self.path.rglob("*.hea"))
-        entries = _from_headers(self.path, headers) if headers else _from_cpsc(self.path)
-        if not entries:
-            raise MissingPathError(
-                f"{self.path} holds neither .hea nor .mat files. Give the folder of the set "
-                "(source.path)."
+
+@functools.lru_cache(maxsize=2)
+def _files(folder: Path) -> dict[str, str]:
+    """File of each record, below the folder; two of one name are refused."""
+    if not folder.is_dir():
+        raise MissingPathError(f"There is no folder {folder} (source.path).")
+    found = sorted(folder.rglob("*.hea")) or sorted(folder.rglob("*.mat"))
+    if not found:
+        raise MissingPathError(
+            f"{folder} holds neither .hea nor .mat files. Give the folder of the set (source.path)."
+        )
+    files: dict[str, str] = {}
+    for path in found:
+        name = str(path.relative_to(folder))
+        if path.stem in files:
+            raise InputError(
+                f"{folder} holds two records called {path.stem} ({files[path.stem]}, {name}). Give "
+                "the folder of one set (source.path)."
             )
-        return entries
+        files[path.stem] = name
+    return files
+
+
+def _entries(folder: Path) -> dict[str, _Entry]:
+    files = _files(folder)
+    if all(name.endswith(".mat") for name in files.values()):
+        codes = _cpsc_codes(folder)
+        return {i: _from_cpsc(i, folder / name, codes.get(i)) for i, name in files.items()}
+    return {ecg_id: _from_header(folder / name) for ecg_id, name in files.items()}
 
 
 def _readings(codes: frozenset[str] | None) -> dict[str, bool | None]:
@@ -146,23 +163,14 @@ def _readings(codes: frozenset[str] | None) -> dict[str, bool | None]:
     return found
 
 
-def _from_headers(folder: Path, headers: Sequence[Path]) -> dict[str, _Entry]:
-    entries: dict[str, _Entry] = {}
-    for path in headers:
-        if path.stem in entries:
-            raise InputError(
-                f"{folder} holds two records called {path.stem} ({entries[path.stem].file}, "
-                f"{path.relative_to(folder)}). Give the folder of one set (source.path)."
-            )
-        comments = _comments(path)
-        codes = comments.get("dx")
-        entries[path.stem] = _Entry(
-            file=str(path.relative_to(folder)),
-            age=_age(comments.get("age", "")),
-            sex=_sex(comments.get("sex", "")),
-            codes=None if codes is None else frozenset(c.strip() for c in codes.split(",")),
-        )
-    return entries
+def _from_header(path: Path) -> _Entry:
+    comments = _comments(path)
+    codes = comments.get("dx")
+    return _Entry(
+        age=_age(comments.get("age", "")),
+        sex=_sex(comments.get("sex", "")),
+        codes=None if codes is None else frozenset(c.strip() for c in codes.split(",")),
+    )
 
 
 def _comments(path: Path) -> dict[str, str]:
@@ -187,19 +195,12 @@ def _sex(text: str) -> str | None:
     return {"m": "Male", "male": "Male", "f": "Female", "female": "Female"}.get(text.lower())
 
 
-def _from_cpsc(folder: Path) -> dict[str, _Entry]:
-    codes = _cpsc_codes(folder)
-    entries: dict[str, _Entry] = {}
-    for path in sorted(folder.rglob("*.mat")):
-        try:
-            person = read_cpsc(path.stem, path)
-            age, sex = _age(person.age), _sex(person.sex)
-        except RecordingError:
-            age = sex = None  # counted, with its reason, when the waveform is asked for
-        entries[path.stem] = _Entry(
-            file=str(path.relative_to(folder)), age=age, sex=sex, codes=codes.get(path.stem)
-        )
-    return entries
+def _from_cpsc(ecg_id: str, path: Path, codes: frozenset[str] | None) -> _Entry:
+    try:
+        person = read_cpsc(ecg_id, path)
+    except RecordingError:  # counted, with its reason, when the waveform is asked for
+        return _Entry(age=None, sex=None, codes=codes)
+    return _Entry(age=_age(person.age), sex=_sex(person.sex), codes=codes)
 
 
 def _cpsc_codes(folder: Path) -> dict[str, frozenset[str]]:

@@ -14,7 +14,7 @@ import polars as pl
 from acsbench.errors import MissingPathError, RecordingError
 from acsbench.provenance import StepConfig, file_sha256, json_sha256
 from acsbench.recording import Recording
-from acsbench.sources.base import file_of, read_each
+from acsbench.sources.base import file_of, read_each, remembered
 from acsbench.sources.csv_files import TableFile, read_all
 from acsbench.sources.mimic_visits import OUTCOMES, LinkedTables, read_linked
 from acsbench.sources.wfdb_files import read_wfdb
@@ -98,14 +98,20 @@ class MimicIvEcgSource(StepConfig):
         MissingDependencyError
             Without the ``formats`` extra.
         """
-        (records,) = read_all(self.path, [TableFile(_RECORDS)])
-        path_of = dict(records.select(pl.col("study_id").cast(pl.String), "path").iter_rows())
+        path_of = _paths(self.path / _RECORDS.name)
 
         def read(ecg_id: str) -> Recording:
             path = file_of(ecg_id, path_of, table=_RECORDS.name)
             return read_wfdb(ecg_id, self.path / path).standard()
 
         return read_each(ids, read)
+
+
+@remembered
+def _paths(path: Path) -> dict[str, str]:
+    """Place of each ECG; 800,000 of them, so read once."""
+    records = TableFile(_RECORDS).read(path.parent)
+    return dict(records.select(pl.col("study_id").cast(pl.String), "path").iter_rows())
 
 
 def _ecgs(records: pl.DataFrame, machine: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import polars as pl
 from acsbench.errors import MissingPathError, RecordingError, TableError, first_few
 from acsbench.provenance import StepConfig, file_sha256, json_sha256
 from acsbench.recording import Recording
-from acsbench.sources.base import file_of, read_each
+from acsbench.sources.base import file_of, read_each, remembered
 from acsbench.sources.wfdb_files import read_wfdb
 from acsbench.tables import ECGS, PATIENTS, Column, Schema, Tables, check, read_table
 
@@ -60,7 +60,7 @@ class PtbxlSource(StepConfig):
         ------
         MissingPathError, TableError
         """
-        database = self._database()
+        database = _database(self.path / _DATABASE.name)
         classes = self._diagnostic_classes()
         files = ("ptbxl_database.csv", "scp_statements.csv")
         sums = [file_sha256(self.path / name) for name in files]
@@ -75,16 +75,6 @@ class PtbxlSource(StepConfig):
             features=("age", "is_female"),
             fold_column="strat_fold",
         )
-
-    def _database(self) -> pl.DataFrame:
-        path = self.path / "ptbxl_database.csv"
-        if not path.is_file():
-            raise MissingPathError(
-                f"There is no PTB-XL in {self.path}: ptbxl_database.csv is missing. Give the "
-                "folder that holds it, scp_statements.csv, records100/ and records500/ "
-                "(source.path)."
-            )
-        return check(read_table(path), _DATABASE, where=path)
 
     def _diagnostic_classes(self) -> dict[str, str]:
         path = self.path / "scp_statements.csv"
@@ -104,8 +94,7 @@ class PtbxlSource(StepConfig):
             Without the ``formats`` extra.
         """
         column = "filename_hr" if self.sampling_rate == 500 else "filename_lr"
-        database = self._database()
-        files = dict(database.select(pl.col("ecg_id").cast(pl.String), column).iter_rows())
+        files = _files(self.path / _DATABASE.name, column)
 
         def read(ecg_id: str) -> Recording:
             return self._recording(ecg_id, file_of(ecg_id, files, table=_DATABASE.name))
@@ -121,6 +110,20 @@ class PtbxlSource(StepConfig):
                 f"{file} has {recording.sampling_rate:g} Hz; expected {self.sampling_rate} Hz.",
             )
         return recording
+
+
+def _database(path: Path) -> pl.DataFrame:
+    if not path.is_file():
+        raise MissingPathError(
+            f"There is no PTB-XL in {path.parent}: {path.name} is missing. Give the folder that "
+            "holds it, scp_statements.csv, records100/ and records500/ (source.path)."
+        )
+    return check(read_table(path), _DATABASE, where=path)
+
+
+@remembered
+def _files(path: Path, column: str) -> dict[str, str]:
+    return dict(_database(path).select(pl.col("ecg_id").cast(pl.String), column).iter_rows())
 
 
 def _ecgs(database: pl.DataFrame, classes: Mapping[str, str]) -> pl.DataFrame:
