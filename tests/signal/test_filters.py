@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy import signal as scipy_signal
+from scipy import stats
 
 from acsbench.signal.filters import (
     bandpass_sections,
     baseline,
+    exact_modes,
     fill_short_gaps,
     filter_support,
     finite_runs,
@@ -141,3 +143,23 @@ def test_a_lifted_lead_has_a_lifted_baseline(x: NDArray[np.float64], steps: int)
     assert baseline(on_grid + steps * 0.005) == pytest.approx(
         baseline(on_grid) + steps * 0.005, abs=1e-9
     )
+
+
+@given(
+    hnp.arrays(np.float64, (3, 40), elements=st.integers(-50, 50).map(float)),
+    st.sampled_from(["float64", "float32", "continuous"]),
+)
+@settings(deadline=None)
+def test_counted_modes_are_the_sorted_ones(steps: NDArray[np.float64], kind: str) -> None:
+    rows = steps * 0.005
+    if kind == "float32":
+        rows = rows.astype(np.float32).astype(np.float64)
+    if kind == "continuous":
+        rows = rows + np.linspace(0, 0.001, 40)
+    finite = np.ones(rows.shape, bool)
+    finite[0, :7] = False
+    finite[2] = False
+    found = exact_modes(rows, finite=finite)
+    for row, ok, mode in zip(rows[:2], finite[:2], found[:2], strict=True):
+        assert mode == stats.mode(row[ok]).mode
+    assert np.isnan(found[2])

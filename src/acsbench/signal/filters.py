@@ -19,13 +19,14 @@ __all__ = [
     "GRID_MV",
     "bandpass_sections",
     "baseline",
-    "exact_mode",
+    "exact_modes",
     "fill_short_gaps",
     "filter_support",
     "finite_runs",
     "zero_phase",
 ]
 
+_WIDEST_COUNT = 100_000
 GRID_MV = 0.005
 """Step of the drawing grid of traced pages; see `baseline`."""
 
@@ -204,27 +205,46 @@ def _count_steps(finite: NDArray[np.floating], grid: float) -> tuple[int, NDArra
     return int(low), counts
 
 
-def exact_mode(finite: NDArray[np.float64], *, grid: float = GRID_MV) -> float:
-    """Most frequent exact value, the smallest on a tie: the original's baseline.
+def exact_modes(
+    rows: NDArray[np.float64], *, finite: NDArray[np.bool_], grid: float = GRID_MV
+) -> NDArray[np.float64]:
+    """Most frequent exact value of each row, the smallest on a tie: the original's baseline.
 
-    Values that lie on the grid are counted there, which gives the same number as sorting them and
-    is many times as fast; others are sorted. On continuous values this is the minimum.
+    Values that lie on the grid are counted there, all rows at once, which gives the same numbers
+    as sorting and is many times as fast; others are sorted. On continuous values this is the
+    minimum.
 
     Parameters
     ----------
-    finite : ndarray, shape (samples,)
-        At least one.
+    rows : ndarray, shape (leads, samples)
+    finite : ndarray of bool, same shape
+        Where samples are.
     grid : float
         Step on which the values may lie, in float64 or as float32 writes it.
+
+    Returns
+    -------
+    ndarray, shape (leads,)
+        NaN for a row without samples.
     """
-    counted = _count_steps(finite, grid)
-    if counted is not None:
-        first, counts = counted
-        on_grid = np.rint(finite / grid) * grid
-        mode = (first + counts.argmax()) * grid
-        if (on_grid == finite).all():
-            return float(mode)
-        if (on_grid.astype(np.float32) == finite).all():
-            return float(np.float32(mode))
+    values = rows[finite]
+    lengths = finite.sum(axis=1)
+    steps = np.rint(values / grid)
+    is_float32 = bool(((steps * grid).astype(np.float32) == values).all())
+    if values.size and (is_float32 or bool((steps * grid == values).all())):
+        low = steps.min()
+        span = int(steps.max() - low) + 1
+        if span < _WIDEST_COUNT:
+            lead = np.repeat(np.arange(len(rows)) * span, lengths)
+            counts = np.bincount((steps - low).astype(np.int64) + lead, minlength=len(rows) * span)
+            modes = (counts.reshape(len(rows), span).argmax(axis=1) + low) * grid
+            modes = modes.astype(np.float32).astype(np.float64) if is_float32 else modes
+            return np.where(lengths > 0, modes, np.nan)
+    return np.array([_sorted_mode(row[ok]) for row, ok in zip(rows, finite, strict=True)])
+
+
+def _sorted_mode(finite: NDArray[np.float64]) -> float:
+    if not finite.size:
+        return float("nan")
     values, numbers = np.unique(finite, return_counts=True)
     return float(values[numbers.argmax()])

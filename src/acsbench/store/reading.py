@@ -136,20 +136,29 @@ class WaveformStore:
     def _written(self) -> frozenset[str]:
         return frozenset(self.manifest.outputs)
 
+    def read_signal(self, row: int) -> NDArray[np.float32]:
+        """Signal of one row, (leads, samples), float32 in the store's unit."""
+        shard, offset = divmod(int(row), SHARD_SIZE)
+        steps = self._row(shard_files(shard)[0], offset)
+        signal: NDArray[np.float32] = steps * np.float32(SCALE)
+        return signal
+
     def read_row(self, row: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Signal (float32, in the store's unit) and mask of one row, both (leads, samples)."""
+        signal = self.read_signal(row)
         shard, offset = divmod(int(row), SHARD_SIZE)
-        signal_name, mask_name = shard_files(shard)
-        try:
-            signal = self._files.row(signal_name, offset) * np.float32(SCALE)
-            if mask_name in self._written:
-                return signal, np.array(self._files.row(mask_name, offset))
-        except FileNotFoundError as error:
-            raise StoreError(
-                f"The store {self.folder} has lost {Path(str(error.filename)).name}. Process it "
-                "again."
-            ) from None
+        mask_name = shard_files(shard)[1]
+        if mask_name in self._written:
+            return signal, np.array(self._row(mask_name, offset))
         return signal, np.full(signal.shape, RECORDED, np.uint8)
+
+    def _row(self, name: str, offset: int) -> NDArray[Any]:
+        try:
+            return self._files.row(name, offset)
+        except FileNotFoundError:
+            raise StoreError(
+                f"The store {self.folder} has lost {name}. Process it again."
+            ) from None
 
     def read(self, ecg_id: str) -> Waveform:
         """Waveform of one record.

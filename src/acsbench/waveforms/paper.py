@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import signal as scipy_signal
 
 from acsbench.errors import RecordingError
-from acsbench.recording import NOT_RECORDED, RECORDED, SYNTHETIC, Recording, Waveform
-from acsbench.signal.filters import bandpass_sections, exact_mode
+from acsbench.recording import RECORDED, SYNTHETIC, Recording, Waveform
+from acsbench.signal.filters import bandpass_sections, exact_modes
 from acsbench.signal.hamilton import find_r_peaks_hamilton
 from acsbench.signal.hubert import decimate_flattened
 from acsbench.signal.leads import LONG_LEADS, PAGE_LEADS, PAGE_ROWS, STANDARD_12
@@ -68,16 +68,13 @@ def paper_3x4(
             "too_short",
             f"{signal.shape[1]} samples; the original's page needs {_PAGE_SAMPLES}.",
         )
-    page = np.zeros((len(PAGE_ROWS), _PAGE_SAMPLES))
-    recorded = np.zeros(page.shape, bool)
-    for number, lead in enumerate(signal[: len(STANDARD_12)]):
-        where = np.flatnonzero(np.isfinite(lead))
-        if where.size:
-            level = exact_mode(lead[where])
-            where = where[where < _PAGE_SAMPLES]
-            row = number % len(PAGE_ROWS)
-            page[row, where] += lead[where] - level
-            recorded[row, where] = True
+    leads = signal[: len(STANDARD_12)]
+    finite = np.isfinite(leads)
+    modes = exact_modes(leads, finite=finite)
+    levelled = np.where(finite, leads - modes[:, None], 0.0)[:, :_PAGE_SAMPLES]
+    # (columns, printed rows, samples): supports are disjoint, so the sum lays them end to end
+    page = levelled.reshape(-1, len(PAGE_ROWS), _PAGE_SAMPLES).sum(axis=0)
+    recorded = np.asarray(finite[:, :_PAGE_SAMPLES].reshape(-1, *page.shape).any(axis=0))
     names = tuple("+".join(names) for names in PAGE_ROWS)
     return _waveform(recording, _filtered(page, bandpass, form), recorded, names)
 
@@ -242,10 +239,12 @@ def _waveform(
     """Pasted beats, and what a filter rings into a gap, are marked as synthetic."""
     if not recorded.any() and not rows.any():
         raise RecordingError(recording.ecg_id, "all_missing", "no lead has a single sample.")
-    invented = np.where(rows != 0, SYNTHETIC, NOT_RECORDED)
+    mask = recorded.astype(np.uint8) * np.uint8(RECORDED)
+    if not recorded.all():
+        mask[~recorded & (rows != 0)] = SYNTHETIC
     return Waveform(
         signal=rows.astype(np.float32),
-        mask=np.where(recorded, RECORDED, invented).astype(np.uint8),
+        mask=mask,
         lead_names=names,
         sampling_rate=sampling_rate,
         units=recording.units,
