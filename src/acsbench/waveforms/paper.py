@@ -71,7 +71,9 @@ def paper_3x4(
     leads = signal[: len(STANDARD_12)]
     finite = np.isfinite(leads)
     modes = exact_modes(leads, finite=finite)
-    levelled = np.where(finite, leads - modes[:, None], 0.0)[:, :_PAGE_SAMPLES]
+    levelled = np.zeros(leads.shape)
+    np.subtract(leads, modes[:, None], out=levelled, where=finite)
+    levelled = levelled[:, :_PAGE_SAMPLES]
     # (columns, printed rows, samples): supports are disjoint, so the sum lays them end to end
     page = levelled.reshape(-1, len(PAGE_ROWS), _PAGE_SAMPLES).sum(axis=0)
     recorded = np.asarray(finite[:, :_PAGE_SAMPLES].reshape(-1, *page.shape).any(axis=0))
