@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from acsbench.models.base import load_model as load_model
     from acsbench.models.base import make_model as make_model
     from acsbench.models.base import predict as predict
+    from acsbench.models.pretrained import load_pretrained as load_pretrained
     from acsbench.predictions import Predictions as Predictions
     from acsbench.recording import Recording as Recording
     from acsbench.recording import Waveform as Waveform
@@ -51,6 +52,7 @@ _HOME = {
     "get_recipe": "waveforms.recipes",
     "load_dataset": "dataset",
     "load_model": "models.base",
+    "load_pretrained": "models.pretrained",
     "make_model": "models.base",
     "open_source": "sources.base",
     "predict": "models.base",

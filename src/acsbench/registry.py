@@ -25,6 +25,10 @@ BUILT_INS: dict[Kind, dict[str, str]] = {
         "resnet6": "acsbench.models.neural:resnet6",
         "resnet18": "acsbench.models.neural:resnet18",
         "resnet50": "acsbench.models.neural:resnet50",
+        "s4": "acsbench.models.neural:s4",
+        "ecg_omi": "acsbench.models.neural:ecg_omi",
+        "acsbench_s4": "acsbench.models.neural:acsbench_s4",
+        "ensemble": "acsbench.models.ensemble:Ensemble",
     },
     "sources": {
         "synthetic": "acsbench.sources.synthetic:SyntheticSource",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,38 +12,121 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from acsbench.dataset import WaveformDataset
+from acsbench.errors import StoreError
+from acsbench.models.augment import AugmentConfig, augment
+from acsbench.models.covariates import Covariates
 
-__all__ = ["EpochOrder", "Records", "as_it_is", "read_inputs", "seed_of"]
+__all__ = ["Batch", "EpochBatches", "Records", "as_it_is", "read_inputs", "seed_of"]
 
 
-def read_inputs(data: WaveformDataset, indices: Sequence[int], *, use_mask: bool) -> Tensor:
+class Batch(NamedTuple):
+    """What a step sees.
+
+    Attributes
+    ----------
+    x : Tensor, shape (batch, channels, samples)
+    covariates : Tensor, shape (batch, covariates)
+    labels : Tensor, shape (batch, tasks)
+        NaN where missing.
+    row : Tensor, shape (batch,)
+        In the dataset.
+    """
+
+    x: Tensor
+    covariates: Tensor
+    labels: Tensor
+    row: Tensor
+
+
+Change = Callable[[int, Any, Any], tuple[Any, Any]]
+"""From the row of a record, its waveform and mask to new ones."""
+
+
+def read_inputs(
+    data: WaveformDataset,
+    indices: Sequence[int],
+    *,
+    use_mask: bool,
+    change: Change | None = None,
+) -> Tensor:
     """Stack records into (batch, channels, samples); masks follow the leads as 0 and 1."""
-    items = [data[index] for index in indices]
-    x = torch.from_numpy(np.stack([item.waveform for item in items]))
+    pairs = []
+    for index in indices:
+        item = data[index]
+        pair = (item.waveform, item.mask)
+        pairs.append(pair if change is None else change(index, *pair))
+    x = torch.from_numpy(np.stack([waveform for waveform, _ in pairs]))
     if not use_mask:
         return x
-    masks = np.stack([item.mask for item in items])
+    masks = np.stack([mask for _, mask in pairs])
     return torch.cat([x, torch.from_numpy((masks > 0).astype(np.float32))], dim=1)
 
 
-class Records(Dataset[tuple[Tensor, Tensor]]):
+class Records(Dataset[Batch]):
     """Reads a whole batch in one call, which is what torch asks of ``__getitems__``.
 
-    A batch is the inputs (batch, channels, samples) and the labels (batch, tasks), NaN where
-    missing.
+    Parameters
+    ----------
+    data : WaveformDataset
+    use_mask : bool
+    covariates : Covariates
+    change : callable, optional
+        Augmentation.
     """
 
-    def __init__(self, data: WaveformDataset, *, use_mask: bool) -> None:
+    def __init__(
+        self,
+        data: WaveformDataset,
+        *,
+        use_mask: bool,
+        covariates: Covariates,
+        change: Change | None = None,
+    ) -> None:
         self.data = data
         self.use_mask = use_mask
+        self.change = change
+        self.covariates = torch.from_numpy(covariates.of(data))
         self.labels = torch.from_numpy(data.labels.reshape(len(data), -1))
 
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        x = read_inputs(self.data, indices, use_mask=self.use_mask)
-        return x, self.labels[list(indices)]
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        x = read_inputs(self.data, indices, use_mask=self.use_mask, change=self.change)
+        rows = list(indices)
+        return Batch(x, self.covariates[rows], self.labels[rows], torch.tensor(rows))
+
+
+def augmentation(
+    data: WaveformDataset, config: AugmentConfig, *, seed: int, epoch: Callable[[], int]
+) -> Change | None:
+    """Change each record by draws of its own: seed, epoch and row say which.
+
+    Raises
+    ------
+    StoreError
+        When rows that join leads would be shifted.
+    """
+    store = data.store
+    if config.changes_nothing or store is None:
+        return None
+    if config.shift_s and any("+" in name for name in store.lead_names):
+        raise StoreError(
+            f"augment.shift_s moves samples of one lead into another on recipe '{store.recipe}', "
+            "whose rows join leads. Set it to 0, or recipe = 'recorded_12'."
+        )
+
+    def change(index: int, waveform: Any, mask: Any) -> tuple[Any, Any]:
+        return augment(
+            waveform,
+            mask,
+            config,
+            lead_names=store.lead_names,
+            sampling_rate=store.sampling_rate,
+            seed=seed_of(seed, epoch(), index),
+        )
+
+    return change
 
 
 def as_it_is(batch: Any) -> Any:
@@ -57,21 +140,48 @@ def seed_of(*parts: int | str) -> int:
     return int.from_bytes(digest, "big") % 2**63
 
 
-class EpochOrder(Sampler[int]):
-    """A new order each epoch, drawn from seed and epoch alone, so that resuming repeats it.
+class EpochBatches(Sampler[list[int]]):
+    """Batches in a new order each epoch, drawn from seed and epoch alone; a share for each rank.
 
+    A resumed epoch therefore repeats its batches, and several devices see together what one would.
     The epoch is asked of the Trainer: after a resume Lightning starts to read before it would have
-    called ``set_epoch``.
+    called ``set_epoch``. A tail that would leave a device fewer than two records is left out,
+    because BatchNorm cannot train on one.
+
+    Parameters
+    ----------
+    n : int
+        Records.
+    batch_size : int
+        Of all ranks together.
+    seed : int
+    epoch : callable
+    rank, n_ranks : int
     """
 
-    def __init__(self, n: int, *, seed: int, epoch: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        n: int,
+        *,
+        batch_size: int,
+        seed: int,
+        epoch: Callable[[], int],
+        rank: int = 0,
+        n_ranks: int = 1,
+    ) -> None:
         self.n = n
+        self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
+        self.rank = rank
+        self.n_ranks = n_ranks
 
     def __len__(self) -> int:
-        return self.n
+        whole, tail = divmod(self.n, self.batch_size)
+        return whole + (tail >= 2 * self.n_ranks)
 
-    def __iter__(self) -> Iterator[int]:
-        rng = np.random.default_rng([self.seed, self.epoch()])
-        yield from rng.permutation(self.n).tolist()
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.random.default_rng([self.seed, self.epoch()]).permutation(self.n)
+        for number in range(len(self)):
+            batch = order[number * self.batch_size : (number + 1) * self.batch_size]
+            yield batch[self.rank :: self.n_ranks].tolist()

@@ -2,87 +2,37 @@
 
 from __future__ import annotations
 
-import io
-import json
 import tempfile
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import nn
 
 from acsbench.dataset import WaveformDataset
-from acsbench.errors import InputError, MissingPathError, StepError, StoreError
-from acsbench.models.base import CONFIG_NAME, require_both_classes
-from acsbench.models.batches import read_inputs
-from acsbench.models.networks.resnet import ResNet
-from acsbench.provenance import (
-    StepConfig,
-    atomic_path,
-    atomic_text,
-    file_sha256,
-    json_sha256,
-    parse_config,
+from acsbench.errors import (
+    InputError,
+    MissingDependencyError,
+    StepError,
+    StoreError,
+    UnknownNameError,
+    did_you_mean,
 )
+from acsbench.models.base import require_both_classes
+from acsbench.models.calibrate import Line, apply_lines, fit_lines
+from acsbench.models.config import NETWORKS, NetworkConfig, Shape
+from acsbench.models.covariates import Covariates
+from acsbench.models.folder import ONNX_NAME, read_folder, read_weights, write_config, write_folder
+from acsbench.models.inference import OnnxNetwork, batch_logits, export_onnx, fold_batch_norm
+from acsbench.provenance import json_sha256, parse_config
 
-__all__ = ["NeuralClassifier", "NeuralConfig", "resnet6", "resnet18", "resnet50"]
+__all__ = ["NeuralClassifier", "acsbench_s4", "ecg_omi", "resnet6", "resnet18", "resnet50", "s4"]
 
-WEIGHTS_NAME = "weights.pt"
-_DEPTHS: dict[str, Literal[6, 18, 50]] = {"resnet6": 6, "resnet18": 18, "resnet50": 50}
-
-
-class NeuralConfig(StepConfig):
-    """Parameters of a network and of its training.
-
-    Attributes
-    ----------
-    network : str
-    recipe : str
-        What the store must hold.
-    use_mask : bool
-        Give the network the mask as extra channels.
-    width, hidden, kernel : int
-        Sizes of the network; see `networks.resnet.ResNet`.
-    dropout : float
-    epochs, batch_size : int
-    patience : int
-        Epochs without a better validation AUROC before training stops.
-    learning_rate, weight_decay : float
-        Of AdamW.
-    schedule : "cosine" or "constant"
-        One cycle with a short warm-up, or none.
-    precision : "32-true" or "bf16-mixed"
-    threads : int or None
-        Torch's threads; results are repeatable for one number of threads.
-    seed : int
-    init_from : path or None
-        Folder of a trained model to start from, head included.
-    allow_other_split : bool
-        Start from a model trained under another split all the same; every result is then marked.
-    """
-
-    network: str
-    recipe: str = "three_by_four"
-    use_mask: bool = False
-    width: int = Field(default=32, ge=1)
-    hidden: int = Field(default=256, ge=1)
-    kernel: int = Field(default=7, ge=1)
-    dropout: float = Field(default=0.5, ge=0, lt=1)
-    epochs: int = Field(default=50, ge=1)
-    batch_size: int = Field(default=32, ge=2)
-    patience: int = Field(default=10, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=1e-2, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    threads: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
-    init_from: Path | None = None
-    allow_other_split: bool = False
+_SAME_INPUT = ("recipe", "lead_names", "sampling_rate", "units", "n_samples")
 
 
 class NeuralClassifier:
@@ -91,22 +41,49 @@ class NeuralClassifier:
     Parameters
     ----------
     network : str
-        ``resnet6``, ``resnet18`` or ``resnet50``.
+        A name of `config.NETWORKS`.
+    name : str, optional
+        What the model is registered as; by default the network.
     folder : Path, optional
-        Keeps checkpoints and the log; by default a temporary one.
+        Keeps checkpoints and logs; by default a temporary one.
     **parameters
-        See `NeuralConfig`; unknown ones are refused.
+        See `config.NetworkConfig` and the network's own; unknown ones are refused.
+
+    Attributes
+    ----------
+    network : nn.Module or None
+        None before a fit or load.
+    signature : dict
+        What the training's input was; empty for a published checkpoint, which does not say.
+    remarks : tuple of str
+        What a reader of the results has to know.
     """
 
-    def __init__(self, network: str, *, folder: Path | None = None, **parameters: Any) -> None:
-        where = f"Model '{network}'"
-        self.config = parse_config(NeuralConfig, {"network": network, **parameters}, where=where)
-        self.name = network
+    def __init__(
+        self,
+        network: str,
+        *,
+        name: str | None = None,
+        folder: Path | None = None,
+        **parameters: Any,
+    ) -> None:
+        if network not in NETWORKS:
+            raise UnknownNameError(
+                f"No network is called '{network}'.{did_you_mean(network, NETWORKS)} "
+                f"Known: {', '.join(NETWORKS)}."
+            )
+        self.name = name or network
+        self.config: NetworkConfig = parse_config(
+            NETWORKS[network], {"network": network, **parameters}, where=f"Model '{self.name}'"
+        )
         self.recipe: str | None = self.config.recipe
         self.folder = folder
         self.network: nn.Module | None = None
-        self.remarks: tuple[str, ...] = ()
+        self.shape: Shape | None = None
         self.signature: dict[str, Any] = {}
+        self.covariates = Covariates()
+        self.lines: tuple[Line, ...] = ()
+        self.remarks: tuple[str, ...] = ()
 
     def fit(self, train: WaveformDataset, val: WaveformDataset) -> Self:
         """Train on ``train``, stop and choose the best epoch on ``val``.
@@ -115,87 +92,73 @@ class NeuralClassifier:
         ------
         StoreError, InputError
             When the store is of another recipe, or ``init_from`` does not fit.
+        TableError
+            When a split has one class only, or a covariate is not there.
         KeyboardInterrupt
             A later call takes up after the last finished epoch, and ends with the same weights.
-        TableError
-            When a split has one class only.
         """
-        from acsbench.models.training import TrainingPlan, fit_network  # noqa: PLC0415  seconds
+        from acsbench.models.training import fit_network  # noqa: PLC0415  seconds
 
         self._require_recipe(train)
         if train.tasks != val.tasks:
             raise InputError(f"train has the tasks {train.tasks}, val {val.tasks}.")
         require_both_classes(train, val)
-        self.signature = _signature(train)
+        self._prepare(train)
         if self.config.threads is not None:
             torch.set_num_threads(self.config.threads)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as temporary:
             torch.manual_seed(self.config.seed)
-            network = self._build()
-            self._start_from(network, train)
-            fields = TrainingPlan.__dataclass_fields__
-            plan = TrainingPlan(**{name: getattr(self.config, name) for name in fields})
+            network, started_from = self._fresh_network(train)
+            folder = Path(temporary)
             if self.folder is not None:
-                folder = self.folder / self._job(train, val)
-                self.network = fit_network(network, train, val, plan, folder=folder)
-            else:
-                with tempfile.TemporaryDirectory() as folder_name:
-                    self.network = fit_network(network, train, val, plan, folder=Path(folder_name))
+                folder = self.folder / self._job(val, started_from)
+            self.network = fit_network(
+                network, train, val, self.config, covariates=self.covariates, folder=folder
+            )
+        if self.config.calibrate:
+            self.lines = fit_lines(self._logits(val), val.labels)
         return self
 
-    def _job(self, train: WaveformDataset, val: WaveformDataset) -> str:
+    def _prepare(self, train: WaveformDataset) -> None:
+        self.signature, self.lines = _signature(train), ()
+        self.covariates = Covariates.fit(train, self.config.covariates)
+        self.shape = Shape(
+            n_channels=len(self.signature["lead_names"]) * (2 if self.config.use_mask else 1),
+            n_samples=self.signature["n_samples"],
+            n_outputs=len(train.tasks),
+            n_covariates=len(self.config.covariates),
+        )
+
+    def _job(self, val: WaveformDataset, started_from: str) -> str:
         """Name the training, so that checkpoints of another one are never taken up."""
-        store = train.store
-        start = self.config.init_from
+        where = {"threads", "devices", "nodes", "loggers", "init_from", "predict_in", "calibrate"}
         return json_sha256(
             [
-                self.config.model_dump(mode="json", exclude={"threads"}),
+                self.config.model_dump(mode="json", exclude=where),
                 self.signature,
-                json_sha256([train.ecg_ids, val.ecg_ids]),
-                json_sha256([train.labels.tolist(), val.labels.tolist()]),
-                store.manifest.fingerprint if store is not None else "",
-                file_sha256(start / WEIGHTS_NAME) if start is not None else "",
+                _data_fingerprint(val),
+                started_from,
             ]
         )[:16]
 
-    def _build(self) -> nn.Module:
-        n_leads, n_samples = len(self.signature["lead_names"]), self.signature["n_samples"]
-        config = self.config
-        if config.network not in _DEPTHS:
-            raise InputError(f"NeuralClassifier knows no network '{config.network}'.")
-        return ResNet(
-            _DEPTHS[config.network],
-            n_channels=n_leads * (2 if config.use_mask else 1),
-            n_samples=n_samples,
-            n_outputs=len(self.signature["tasks"]),
-            width=config.width,
-            hidden=config.hidden,
-            kernel=config.kernel,
-            dropout=config.dropout,
-        )
-
-    def _start_from(self, network: nn.Module, train: WaveformDataset) -> None:
+    def _fresh_network(self, train: WaveformDataset) -> tuple[nn.Module, str]:
+        """Build the network and start it from ``init_from``, with a fingerprint of the latter."""
+        assert self.shape is not None
+        network = self.config.build(self.shape)
         if self.config.init_from is None:
-            return
-        other = NeuralClassifier.load(self.config.init_from)
-        if other.network is None:
-            raise StoreError(f"{self.config.init_from} holds no trained network.")
-        theirs = other.signature["split_fingerprint"]
-        if theirs != train.split_fingerprint:
-            message = (
-                f"{self.config.init_from} was trained under another split ({theirs[:12]}, here "
-                f"{train.split_fingerprint[:12]}): its training patients may be in val or test."
-            )
-            if not self.config.allow_other_split:
-                raise InputError(f"{message} Train it again on this cohort.")
-            self.remarks = (message,)
-        self._require_same_input(other.signature, self.signature, what=str(self.config.init_from))
-        try:
-            network.load_state_dict(other.network.state_dict())
-        except RuntimeError as error:
-            raise InputError(
-                f"{self.config.init_from} is a network of other sizes: {error}"
-            ) from None
+            return network, ""
+        from acsbench.models.pretrained import load_pretrained  # noqa: PLC0415  avoids a circle
+
+        where = str(self.config.init_from)
+        other = load_pretrained(self.config.init_from)
+        self.remarks = _compare_splits(
+            other.signature, train, where=where, allowed=self.config.allow_other_split
+        )
+        if other.signature:
+            _require_same_input(other.signature, self.signature, what=where)
+        _copy_weights(other.network, network, where=where, head=self.config.head)
+        values = [value.tolist() for value in network.state_dict().values()]
+        return network, json_sha256(values)
 
     def _require_recipe(self, data: WaveformDataset) -> None:
         if data.recipe != self.recipe:
@@ -203,15 +166,6 @@ class NeuralClassifier:
                 f"Model '{self.name}' needs waveforms of recipe '{self.recipe}'; the store holds "
                 f"'{data.recipe}'. Give it the right store, or set recipe."
             )
-
-    @staticmethod
-    def _require_same_input(theirs: dict[str, Any], ours: dict[str, Any], *, what: str) -> None:
-        for key in ("recipe", "lead_names", "sampling_rate", "units", "n_samples"):
-            if theirs[key] != ours[key]:
-                raise StoreError(
-                    f"{what} was trained with {key} = {theirs[key]}; here the store has "
-                    f"{ours[key]}."
-                )
 
     def predict_proba(self, data: WaveformDataset) -> NDArray[np.float64]:
         """Probabilities, (n, 2) for one task and (n, k) for several.
@@ -223,68 +177,128 @@ class NeuralClassifier:
         StoreError
             When the store has another recipe, lead order, rate or unit than the training's.
         """
-        if self.network is None:
-            raise StepError(f"Model '{self.name}' is not fitted yet; call fit or load first.")
-        self._require_recipe(data)
-        self._require_same_input(self.signature, _signature(data), what=f"Model '{self.name}'")
-        parts = []
-        network = self.network.eval()
-        with torch.inference_mode():
-            for start in range(0, len(data), 128):
-                indices = range(start, min(start + 128, len(data)))
-                x = read_inputs(data, indices, use_mask=self.config.use_mask)
-                parts.append(torch.sigmoid(network(x).double()).numpy())
-        scores = np.concatenate(parts)
+        logits = apply_lines(self._logits(data), self.lines)
+        scores: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
         return np.hstack([1 - scores, scores]) if scores.shape[1] == 1 else scores
 
+    def _logits(self, data: WaveformDataset) -> NDArray[np.float64]:
+        network, shape = self._fitted()
+        self._require_recipe(data)
+        seen = _signature(data)
+        if self.signature:
+            _require_same_input(self.signature, seen, what=f"Model '{self.name}'")
+        n_channels = len(seen["lead_names"]) * (2 if self.config.use_mask else 1)
+        if shape.n_channels not in (None, n_channels):
+            raise StoreError(
+                f"Model '{self.name}' takes {shape.n_channels} rows; the store gives {n_channels}."
+            )
+        ready = network if isinstance(network, OnnxNetwork) else fold_batch_norm(network)
+        return batch_logits(
+            ready,
+            data,
+            use_mask=self.config.use_mask,
+            covariates=self.covariates,
+            width=int(getattr(self.config, "width", 64)),
+            in_bf16=self.config.predict_in == "bf16",
+        )
+
+    def _fitted(self) -> tuple[nn.Module, Shape]:
+        if self.network is None or self.shape is None:
+            raise StepError(f"Model '{self.name}' is not fitted yet; call fit or load first.")
+        return self.network, self.shape
+
+    def adopt(self, network: nn.Module, shape: Shape, *, source: str) -> None:
+        """Take a published network; what its input was is not known."""
+        self.network, self.shape = network.eval(), shape
+        self.remarks = (f"Weights of {source}; nothing is known of their training data.",)
+        if shape.n_covariates:
+            zeros, ones = (0.0,) * shape.n_covariates, (1.0,) * shape.n_covariates
+            self.covariates = Covariates(
+                names=self.config.covariates, medians=zeros, means=zeros, scales=ones
+            )
+
     def save(self, folder: Path) -> None:
-        """Write ``config.json`` and ``weights.pt``.
+        """Write ``config.json``, ``model.safetensors`` and a model card.
 
         Raises
         ------
         StepError
             Before a fit.
         """
-        if self.network is None:
-            raise StepError(f"Model '{self.name}' is not fitted yet; there is nothing to save.")
-        buffer = io.BytesIO()
-        torch.save(self.network.state_dict(), buffer)
-        with atomic_path(folder / WEIGHTS_NAME) as temporary:
-            temporary.write_bytes(buffer.getvalue())
-        body = {
+        network, _ = self._fitted()
+        write_folder(folder, self._body(), network)
+
+    def save_onnx(self, folder: Path) -> None:
+        """Write the folder of a model that onnxruntime runs; it scores like this one.
+
+        Raises
+        ------
+        StepError, MissingDependencyError, InputError
+        """
+        network, shape = self._fitted()
+        if shape.n_channels is None:
+            raise InputError("A network without encoder cannot be exported.")
+        export_onnx(
+            fold_batch_norm(network),
+            folder / ONNX_NAME,
+            shape=(shape.n_channels, shape.n_samples),
+            n_covariates=shape.n_covariates,
+        )
+        write_config(folder, self._body())
+
+    def _body(self) -> dict[str, Any]:
+        network, shape = self._fitted()
+        return {
             "model": self.name,
             "parameters": self.config.model_dump(mode="json"),
+            "shape": shape.model_dump(mode="json"),
             "signature": self.signature,
-            "n_parameters": sum(p.numel() for p in self.network.parameters()),
+            "covariates": asdict(self.covariates),
+            "lines": self.lines,
+            "n_parameters": sum(p.numel() for p in network.parameters()),
             "remarks": list(self.remarks),
         }
-        atomic_text(folder / CONFIG_NAME, json.dumps(body, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; weights are read without unpickling code.
+        """Read what `save` or `save_onnx` wrote; nothing in the files is executed.
 
         Raises
         ------
         MissingPathError, StoreError
         """
-        for name in (CONFIG_NAME, WEIGHTS_NAME):
-            if not (folder / name).is_file():
-                raise MissingPathError(
-                    f"There is no trained network in {folder}: {name} is missing."
-                )
+        body = read_folder(folder)
         try:
-            body = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
             parameters = body["parameters"]
-            model = cls(parameters.pop("network"), **parameters)
+            model = cls(parameters.pop("network"), name=body["model"], **parameters)
             model.signature = body["signature"]
             model.remarks = tuple(body["remarks"])
-            model.network = model._build().eval()
-            state = torch.load(folder / WEIGHTS_NAME, map_location="cpu", weights_only=True)
-            model.network.load_state_dict(state)
-        except (KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
+            model.covariates = Covariates.from_json(body["covariates"])
+            model.lines = tuple((slope, intercept) for slope, intercept in body["lines"])
+            model.shape = Shape.model_validate(body["shape"])
+            if (folder / ONNX_NAME).is_file():
+                model.network = OnnxNetwork(folder / ONNX_NAME)
+            else:
+                model.network = model.config.build(model.shape).eval()
+                model.network.load_state_dict(read_weights(folder))
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            if isinstance(error, (InputError, StepError)):
+                raise
             raise StoreError(f"The model in {folder} is damaged: {error}") from None
         return model
+
+    def push_to_hub(self, repository: str, *, private: bool = True) -> None:
+        """Upload the folder that `save` writes to ``OWNER/NAME`` on the Hugging Face hub."""
+        try:
+            import huggingface_hub as hub  # noqa: PLC0415  optional
+        except ImportError:
+            raise MissingDependencyError(
+                "Uploading needs huggingface_hub: pip install 'acsbench[hub]'."
+            ) from None
+        with tempfile.TemporaryDirectory() as name:
+            self.save(Path(name))
+            hub.create_repo(repository, private=private, exist_ok=True)
+            hub.upload_folder(repo_id=repository, folder_path=name)
 
 
 def _signature(data: WaveformDataset) -> dict[str, Any]:
@@ -300,9 +314,67 @@ def _signature(data: WaveformDataset) -> dict[str, Any]:
         "n_samples": store.shape[1],
         "tasks": list(data.tasks),
         "split_fingerprint": data.split_fingerprint,
+        "data_fingerprint": "" if data.is_holdout else _data_fingerprint(data),
     }
+
+
+def _data_fingerprint(data: WaveformDataset) -> str:
+    store = data.store
+    waveforms = store.manifest.fingerprint if store is not None else ""
+    return json_sha256([data.ecg_ids, data.labels.tolist(), waveforms])
+
+
+def _require_same_input(theirs: dict[str, Any], ours: dict[str, Any], *, what: str) -> None:
+    for key in _SAME_INPUT:
+        if theirs[key] != ours[key]:
+            raise StoreError(
+                f"{what} was trained with {key} = {theirs[key]}; here the store has {ours[key]}."
+            )
+
+
+def _compare_splits(
+    theirs: dict[str, Any], train: WaveformDataset, *, where: str, allowed: bool
+) -> tuple[str, ...]:
+    """Refuse, or remark on, a start whose training patients may be in val or test."""
+    if not theirs:
+        return (f"Started from {where}, of whose training patients nothing is known.",)
+    split, here = theirs["split_fingerprint"], train.split_fingerprint
+    if split == here:
+        return ()
+    message = (
+        f"{where} was trained under another split ({split[:12]}, here {here[:12]}): its training "
+        "patients may be in val or test."
+    )
+    if not allowed:
+        raise InputError(f"{message} Train it again on this cohort.")
+    return (message,)
+
+
+def _copy_weights(source: nn.Module | None, target: nn.Module, *, where: str, head: str) -> None:
+    assert source is not None
+    if type(source) is not type(target):
+        raise InputError(f"{where} is a {type(source).__name__}, not a {type(target).__name__}.")
+    state, fresh = dict(source.state_dict()), target.state_dict()
+    if head == "fresh":
+        prefixes: tuple[str, ...] = target.head  # type: ignore[assignment]  # every network names it
+        state.update({key: fresh[key] for key in fresh if key.startswith(prefixes)})
+    try:
+        target.load_state_dict(state)
+    except RuntimeError as error:
+        raise InputError(f"{where} is a network of other sizes: {error}") from None
 
 
 resnet6 = partial(NeuralClassifier, network="resnet6")
 resnet18 = partial(NeuralClassifier, network="resnet18")
 resnet50 = partial(NeuralClassifier, network="resnet50")
+s4 = partial(NeuralClassifier, network="s4", batch_size=32, learning_rate=1e-3)
+ecg_omi = partial(NeuralClassifier, network="ecg_omi")
+acsbench_s4 = partial(
+    NeuralClassifier,
+    network="s4",
+    name="acsbench_s4",
+    recipe="recorded_12",
+    use_mask=True,
+    width=128,
+    calibrate=True,
+)

@@ -1,4 +1,4 @@
-"""Fitting a network with the Lightning Trainer: the only file that imports it."""
+"""Fitting a network with the Lightning Trainer."""
 
 from __future__ import annotations
 
@@ -9,120 +9,26 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
+from lightning.pytorch import loggers
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger
-from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, DistributedSampler
 
 from acsbench.dataset import WaveformDataset
-from acsbench.models.batches import EpochOrder, Records, as_it_is, seed_of
+from acsbench.errors import MissingDependencyError
+from acsbench.models.batches import EpochBatches, Records, as_it_is, augmentation
+from acsbench.models.config import NetworkConfig
+from acsbench.models.covariates import Covariates
+from acsbench.models.trainee import Trainee
 
-__all__ = ["TrainingPlan", "fit_network"]
+__all__ = ["fit_network", "make_trainer"]
 
 _LAST, _BEST = "last.ckpt", "best.ckpt"
-_FEWEST_STEPS = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingPlan:
-    """What the Trainer has to know.
-
-    Attributes
-    ----------
-    epochs, batch_size, patience, seed : int
-    learning_rate, weight_decay : float
-    schedule : "cosine" or "constant"
-    use_mask : bool
-    precision : str
-        As Lightning names it.
-    """
-
-    epochs: int
-    batch_size: int
-    patience: int
-    seed: int
-    learning_rate: float
-    weight_decay: float
-    schedule: str
-    use_mask: bool
-    precision: str
-
-
-class _Trainee(lightning.LightningModule):
-    """Binds a plain network to the Trainer: loss, metric, optimiser."""
-
-    def __init__(self, network: nn.Module, plan: TrainingPlan, *, n_steps: int) -> None:
-        super().__init__()
-        self.network = network
-        self.plan = plan
-        self.n_steps = n_steps
-        self.seen: list[tuple[Tensor, Tensor]] = []
-
-    def on_train_start(self) -> None:
-        # a checkpoint does not say that its epoch was the one that stopped the training
-        stopper = self.trainer.early_stopping_callback
-        if isinstance(stopper, EarlyStopping) and stopper.wait_count >= stopper.patience:
-            self.trainer.should_stop = True
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        # seeded batch by batch, so that a resumed epoch repeats its dropout
-        torch.manual_seed(seed_of(self.plan.seed, self.current_epoch, batch_idx))
-        x, labels = batch
-        loss = _loss(self.network(x), labels)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(x))
-        return loss
-
-    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        x, labels = batch
-        self.seen.append((self.network(x).float().cpu(), labels.cpu()))
-
-    def on_validation_epoch_end(self) -> None:
-        logits = torch.cat([one for one, _ in self.seen])
-        labels = torch.cat([one for _, one in self.seen])
-        self.seen.clear()
-        self.log("val_loss", _loss(logits, labels))
-        auroc = mean_auroc(labels.numpy(), torch.sigmoid(logits.double()).numpy())
-        self.log("val_auroc", auroc, prog_bar=True)
-
-    def configure_optimizers(self) -> Any:
-        plan = self.plan
-        optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-        )
-        if plan.schedule == "constant":
-            return optimiser
-        # a warm-up of a tenth of fewer steps would be none, by which OneCycleLR divides
-        n_steps = max(self.n_steps, _FEWEST_STEPS)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, plan.learning_rate, total_steps=n_steps, pct_start=0.1
-        )
-        return [optimiser], [{"scheduler": schedule, "interval": "step"}]
-
-
-def _loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean binary cross-entropy over the labels that are there."""
-    known = ~torch.isnan(labels)
-    return nn.functional.binary_cross_entropy_with_logits(
-        logits.float()[known], labels.float()[known]
-    )
-
-
-def mean_auroc(labels: NDArray[np.float32], scores: NDArray[np.float64]) -> float:
-    """AUROC of each task over its known labels, averaged; used to choose the best epoch."""
-    values = []
-    for y, x in zip(labels.T, scores.T, strict=True):
-        known = np.isfinite(y)
-        values.append(float(roc_auc_score(y[known], x[known])))
-    return float(np.mean(values))
 
 
 class _Keeper(ModelCheckpoint):
@@ -161,8 +67,9 @@ def fit_network(
     network: nn.Module,
     train: WaveformDataset,
     val: WaveformDataset,
-    plan: TrainingPlan,
+    config: NetworkConfig,
     *,
+    covariates: Covariates,
     folder: Path,
 ) -> nn.Module:
     """Train a network, keep the weights of the epoch with the best validation AUROC.
@@ -175,43 +82,46 @@ def fit_network(
     network : nn.Module
         ``(batch, channels, samples) -> (batch, tasks)`` logits.
     train, val : WaveformDataset
-    plan : TrainingPlan
+    config : NetworkConfig
+    covariates : Covariates
     folder : Path
-        For checkpoints and the CSV log; of this training alone.
+        For checkpoints and logs; of this training alone.
 
     Raises
     ------
     KeyboardInterrupt
     """
     with _quiet():
-        trainer = _trainer(plan, folder)
-        order = EpochOrder(len(train), seed=plan.seed, epoch=lambda: trainer.current_epoch)
-        on_train = DataLoader(
-            Records(train, use_mask=plan.use_mask),
-            plan.batch_size,
-            sampler=order,
-            collate_fn=as_it_is,
-            # BatchNorm cannot train on a batch of one record
-            drop_last=len(train) % plan.batch_size == 1,
+        trainer = make_trainer(config, folder)
+        on_train = _train_loader(trainer, train, config, covariates)
+        on_val = _val_loader(trainer, val, config, covariates)
+        trainee = Trainee(
+            network,
+            config,
+            n_steps=max(len(on_train), 1) * config.epochs,
+            positive_weight=_positive_weight(train) if config.class_weights else None,
         )
-        on_val = DataLoader(
-            Records(val, use_mask=plan.use_mask), plan.batch_size, collate_fn=as_it_is
-        )
-        trainee = _Trainee(network, plan, n_steps=max(len(on_train), 1) * plan.epochs)
         with _interruptible():
             trainer.fit(
                 trainee, on_train, on_val, ckpt_path=_resume_from(folder), weights_only=True
             )
-    state = torch.load(folder / _BEST, map_location="cpu", weights_only=True)["state_dict"]
-    network.load_state_dict({k.removeprefix("network."): v for k, v in state.items()})
+    best = torch.load(_best_of(trainer), map_location="cpu", weights_only=True)["state_dict"]
+    network.load_state_dict({k.removeprefix("network."): v for k, v in best.items()})
     return network.cpu().eval()
 
 
-def _trainer(plan: TrainingPlan, folder: Path) -> lightning.Trainer:
+def make_trainer(config: NetworkConfig, folder: Path) -> lightning.Trainer:
+    """Make the Trainer that a config asks for, with its checkpoints and logs in ``folder``.
+
+    Raises
+    ------
+    MissingDependencyError
+        For a logger that is not installed.
+    """
     shows_progress = sys.stderr.isatty()
     callbacks: list[Any] = [
         EarlyStopping(
-            "val_auroc", mode="max", patience=plan.patience, check_on_train_epoch_end=False
+            "val_auroc", mode="max", patience=config.patience, check_on_train_epoch_end=False
         ),
         _Keeper(folder, _BEST, monitor="val_auroc", mode="max"),
         _Keeper(folder, _LAST),
@@ -219,18 +129,89 @@ def _trainer(plan: TrainingPlan, folder: Path) -> lightning.Trainer:
     if shows_progress:
         callbacks.append(TQDMProgressBar(leave=False))
     return lightning.Trainer(
-        max_epochs=plan.epochs,
+        max_epochs=config.epochs,
         accelerator="auto",
-        devices=1,
-        precision=plan.precision,  # type: ignore[arg-type]  # Lightning checks the word
+        devices=config.devices,
+        num_nodes=config.nodes,
+        strategy=config.strategy,
+        precision=config.precision,
+        gradient_clip_val=config.clip_norm,
         callbacks=callbacks,
-        logger=CSVLogger(folder, name="log"),
+        logger=[
+            loggers.CSVLogger(folder, name="log"),
+            *(_logger(n, folder) for n in config.loggers),
+        ],
         enable_progress_bar=shows_progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
+        use_distributed_sampler=False,
         default_root_dir=folder,
     )
+
+
+def _logger(name: str, folder: Path) -> Any:
+    try:
+        if name == "tensorboard":
+            return loggers.TensorBoardLogger(folder, name="tensorboard")
+        if name == "mlflow":
+            return loggers.MLFlowLogger("acsbench", tracking_uri=f"file:{folder / 'mlflow'}")
+        return loggers.WandbLogger(save_dir=folder, project="acsbench")
+    except ImportError:
+        raise MissingDependencyError(
+            f"Logger '{name}' is not installed: pip install {name}. The CSV log is always written."
+        ) from None
+
+
+def _train_loader(
+    trainer: lightning.Trainer,
+    train: WaveformDataset,
+    config: NetworkConfig,
+    covariates: Covariates,
+) -> DataLoader[Any]:
+    def epoch() -> int:
+        return trainer.current_epoch
+
+    records = Records(
+        train,
+        use_mask=config.use_mask,
+        covariates=covariates,
+        change=augmentation(train, config.augment, seed=config.seed, epoch=epoch),
+    )
+    batches = EpochBatches(
+        len(train),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        epoch=epoch,
+        rank=trainer.global_rank,
+        n_ranks=trainer.world_size,
+    )
+    return DataLoader(records, batch_sampler=batches, collate_fn=as_it_is)
+
+
+def _val_loader(
+    trainer: lightning.Trainer, val: WaveformDataset, config: NetworkConfig, covariates: Covariates
+) -> DataLoader[Any]:
+    records = Records(val, use_mask=config.use_mask, covariates=covariates)
+    sampler: DistributedSampler[Any] | None = None
+    if trainer.world_size > 1:
+        # some records come twice, so that every rank has as many; they are counted once
+        sampler = DistributedSampler(
+            records, trainer.world_size, trainer.global_rank, shuffle=False
+        )
+    return DataLoader(records, config.batch_size, sampler=sampler, collate_fn=as_it_is)
+
+
+def _positive_weight(train: WaveformDataset) -> Tensor:
+    """Negatives for each positive, by task."""
+    labels = torch.from_numpy(train.labels.reshape(len(train), -1))
+    return (labels == 0).sum(0) / (labels == 1).sum(0)
+
+
+def _best_of(trainer: lightning.Trainer) -> str:
+    keeper = trainer.checkpoint_callback
+    assert isinstance(keeper, ModelCheckpoint)
+    return keeper.best_model_path
 
 
 def _resume_from(folder: Path) -> Path | None:

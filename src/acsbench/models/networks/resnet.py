@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DEPTHS", "Depth", "ResNet", "Stage"]
+__all__ = ["DEPTHS", "Depth", "ResNet", "Stage", "samples_left"]
 
 Depth = Literal[6, 18, 50]
 
@@ -52,6 +52,19 @@ DEPTHS: dict[int, _Topology] = {
 
 def _length(samples: int, kernel: int, stride: int, padding: int) -> int:
     return (samples + 2 * padding - kernel) // stride + 1
+
+
+def samples_left(depth: int, n_samples: int, *, kernel: int) -> int:
+    """Length that an input of ``n_samples`` has after the last stage."""
+    shape = DEPTHS[depth]
+    length = _length(n_samples, shape.stem_kernel, shape.stem_stride, shape.stem_padding)
+    if shape.has_pooling:
+        length = _length(length, 3, 2, 1)
+    for number, stage in enumerate(shape.stages, 1):
+        length = _length(length, kernel, stage.stride, (kernel - 1) // 2)
+        if shape.has_bridge and number == 1:
+            length = _length(length, 25, 10, 1)
+    return length
 
 
 class _Block(nn.Module):
@@ -95,6 +108,9 @@ class ResNet(nn.Module):
         Standardised numbers that join the logits; 0 for none.
     """
 
+    head = ("fc.4.", "covars_cond.")
+    """Where the keys of the last layer begin."""
+
     def __init__(  # noqa: PLR0913  a network's sizes are its arguments
         self,
         depth: Depth,
@@ -116,7 +132,6 @@ class ResNet(nn.Module):
             n_channels, width, shape.stem_kernel, shape.stem_stride, shape.stem_padding
         )
         self.bn1 = nn.BatchNorm1d(width)
-        length = _length(n_samples, shape.stem_kernel, shape.stem_stride, shape.stem_padding)
         n_in = width
         for number, stage in enumerate(shape.stages, 1):
             n_out = stage.multiple * width
@@ -127,13 +142,12 @@ class ResNet(nn.Module):
                 for before, stride in zip(widths, strides, strict=True)
             ]
             self.add_module(f"res_block{number}", nn.Sequential(*blocks))
-            length = _length(length, kernel, stage.stride, (kernel - 1) // 2)
             n_in = n_out
             if shape.has_bridge and number == 1:
                 self.conv2 = nn.Conv1d(n_out, n_out, 25, 10, 1)
-                length = _length(length, 25, 10, 1)
+        length = 1 if shape.has_pooling else samples_left(depth, n_samples, kernel=kernel)
         self.fc = nn.Sequential(
-            nn.Linear(n_in if shape.has_pooling else n_in * length, hidden),
+            nn.Linear(n_in * length, hidden),
             nn.BatchNorm1d(hidden),
             nn.Dropout(dropout),
             nn.ReLU(),

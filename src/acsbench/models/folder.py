@@ -1,0 +1,121 @@
+"""A model's folder: ``config.json``, ``model.safetensors`` and a card for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from acsbench.errors import MissingPathError, StoreError
+from acsbench.models.base import CONFIG_NAME
+from acsbench.provenance import atomic_path, atomic_text
+
+__all__ = ["ONNX_NAME", "WEIGHTS_NAME", "read_folder", "read_weights", "write_folder"]
+
+WEIGHTS_NAME = "model.safetensors"
+ONNX_NAME = "model.onnx"
+_CARD_NAME = "README.md"
+
+
+def write_folder(folder: Path, body: dict[str, Any], network: nn.Module) -> None:
+    """Write config, weights and card; ``config.json`` last, so that half a folder is no model."""
+    write_config(folder, body)
+    state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    with atomic_path(folder / WEIGHTS_NAME) as temporary:
+        save_file(state, temporary, metadata={"format": "pt"})
+    write_config(folder, body)
+
+
+def write_config(folder: Path, body: dict[str, Any]) -> None:
+    """Write ``config.json`` and the card."""
+    atomic_text(folder / _CARD_NAME, _card(body))
+    atomic_text(folder / CONFIG_NAME, json.dumps(body, indent=1) + "\n")
+
+
+def read_folder(folder: Path) -> dict[str, Any]:
+    """Read ``config.json``.
+
+    Raises
+    ------
+    MissingPathError, StoreError
+    """
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise MissingPathError(
+            f"There is no trained network in {folder}: {CONFIG_NAME} is missing."
+        )
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path} is damaged: {error}") from None
+    if not isinstance(body, dict):
+        raise StoreError(f"{path} is damaged: it holds a {type(body).__name__}.")
+    return body
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Read ``model.safetensors``, a format that holds numbers and nothing to execute.
+
+    Raises
+    ------
+    MissingPathError, StoreError
+    """
+    path = folder / WEIGHTS_NAME
+    if not path.is_file():
+        raise MissingPathError(f"There is no trained network in {folder}: {path.name} is missing.")
+    try:
+        weights: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise StoreError(f"{path} is damaged: {error}") from None
+    return weights
+
+
+def _card(body: dict[str, Any]) -> str:
+    """Model card in the hub's format."""
+    signature, parameters = body["signature"], body["parameters"]
+    told = {
+        "Network": f"{parameters['network']}, {body['n_parameters']:,} parameters",
+        "Task": ", ".join(signature.get("tasks", [])) or "unknown",
+        "Input": _input(signature),
+        "Covariates": ", ".join(parameters["covariates"]) or "none",
+        "Calibrated on val": "yes" if body["lines"] else "no",
+        "Training data": f"fingerprint {signature.get('data_fingerprint', 'unknown')[:12]}, split "
+        f"{signature.get('split_fingerprint', 'unknown')[:12]}",
+        "Remarks": " ".join(body["remarks"]) or "none",
+    }
+    lines = [f"| {key} | {value} |" for key, value in told.items()]
+    return "\n".join(
+        [
+            "---",
+            "library_name: acsbench",
+            "tags: [ECG, acute coronary syndrome]",
+            "---",
+            f"# {body['model']}",
+            "",
+            "A research model for ECG waveforms. Not a medical device; not for use on patients.",
+            "",
+            "| | |",
+            "|---|---|",
+            *lines,
+            "",
+            "```python",
+            "import acsbench as ab",
+            'model = ab.load_pretrained("path/to/this/folder")',
+            "```",
+            "",
+        ]
+    )
+
+
+def _input(signature: dict[str, Any]) -> str:
+    if not signature:
+        return "unknown"
+    return (
+        f"recipe {signature['recipe']['name']}, {len(signature['lead_names'])} rows "
+        f"({', '.join(signature['lead_names'])}) x {signature['n_samples']} samples at "
+        f"{signature['sampling_rate']:g} Hz in {signature['units']}"
+    )

@@ -1,0 +1,181 @@
+"""Scoring with a network: BatchNorm folded away, batches that fit the processor's cache, ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from acsbench.dataset import WaveformDataset
+from acsbench.errors import InputError, MissingDependencyError
+from acsbench.models.batches import read_inputs
+from acsbench.models.covariates import Covariates
+from acsbench.provenance import atomic_path
+
+__all__ = ["OnnxNetwork", "batch_logits", "export_onnx", "fold_batch_norm"]
+
+_CACHED_VALUES = 4_000_000
+"""Activations of this many numbers, 16 MB, stay in a processor's cache."""
+_PAIRS = (("initial_conv", "bn1"), ("conv1", "bn1"), ("conv2", "bn2"))
+
+
+def fold_batch_norm(network: nn.Module) -> nn.Module:
+    """Copy a network in eval mode with each BatchNorm folded into the layer before it."""
+    folded = copy.deepcopy(network).eval()
+    for module in folded.modules():
+        for first, norm in _pairs(module):
+            layer, batch_norm = getattr(module, first), getattr(module, norm)
+            fuse: Any = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
+            setattr(module, first, fuse(layer, batch_norm))
+            setattr(module, norm, nn.Identity())
+    return folded
+
+
+def _pairs(module: nn.Module) -> list[tuple[str, str]]:
+    """Names of the layers of a module that a BatchNorm follows."""
+    if isinstance(module, nn.Sequential):
+        candidates = [(str(i), str(i + 1)) for i in range(len(module) - 1)]
+    else:
+        candidates = [pair for pair in _PAIRS if all(hasattr(module, name) for name in pair)]
+    return [
+        (first, norm)
+        for first, norm in candidates
+        if isinstance(getattr(module, norm), nn.BatchNorm1d)
+        and isinstance(getattr(module, first), nn.Conv1d | nn.Linear)
+    ]
+
+
+def batch_logits(
+    network: nn.Module,
+    data: WaveformDataset,
+    *,
+    use_mask: bool,
+    covariates: Covariates,
+    width: int,
+    in_bf16: bool = False,
+) -> NDArray[np.float64]:
+    """Logits of every record, (n, tasks).
+
+    Parameters
+    ----------
+    network : nn.Module
+        In eval mode.
+    data : WaveformDataset
+    use_mask : bool
+    covariates : Covariates
+    width : int
+        Channels inside the network, from which the size of a batch follows.
+    in_bf16 : bool
+        Matrix products in bfloat16.
+    """
+    values = torch.from_numpy(covariates.of(data))
+    parts = []
+    n_samples = data.store.shape[1] if data.store is not None else 1
+    size = min(max(_CACHED_VALUES // (width * n_samples), 1), 128)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
+        for start in range(0, len(data), size):
+            rows = range(start, min(start + size, len(data)))
+            x = read_inputs(data, rows, use_mask=use_mask)
+            logits = network(x, values[rows]) if covariates.names else network(x)
+            parts.append(logits.double().numpy())
+    return np.concatenate(parts)
+
+
+class OnnxNetwork(nn.Module):
+    """A network that onnxruntime runs.
+
+    Parameters
+    ----------
+    path : Path
+        Of the ``.onnx`` file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        try:
+            import onnxruntime  # noqa: PLC0415  optional
+        except ImportError:
+            raise _missing("onnxruntime") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        self.session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+
+    def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
+        """Logits of a batch."""
+        inputs = [x] if covariates is None else [x, covariates]
+        named = {
+            given.name: one.numpy()
+            for given, one in zip(self.session.get_inputs(), inputs, strict=True)
+        }
+        return torch.from_numpy(self.session.run(None, named)[0])
+
+
+def export_onnx(
+    network: nn.Module, path: Path, *, shape: Sequence[int], n_covariates: int = 0
+) -> None:
+    """Write a network as ONNX for any batch size, and check it against torch.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In eval mode, BatchNorm folded.
+    path : Path
+    shape : (int, int)
+        Channels and samples.
+    n_covariates : int
+
+    Raises
+    ------
+    MissingDependencyError
+    InputError
+        When the exported network does not give torch's logits.
+    """
+    inputs = [torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))]
+    if n_covariates:
+        inputs.append(torch.randn(3, n_covariates, generator=torch.Generator().manual_seed(1)))
+    batch = torch.export.Dim("batch", min=1)
+    with _without_advice(), torch.no_grad():
+        try:
+            program = torch.onnx.export(
+                network,
+                tuple(inputs),
+                dynamo=True,
+                dynamic_shapes=tuple({0: batch} for _ in inputs),
+                input_names=["waveform", "covariates"][: len(inputs)],
+                verbose=False,
+            )
+        except ImportError:
+            raise _missing("onnxscript") from None
+        wanted = network(*inputs)
+    assert program is not None
+    with atomic_path(path) as temporary:
+        program.save(temporary)
+    found = OnnxNetwork(path)(*inputs)
+    difference = float((found - wanted).abs().max())
+    if difference > 1e-3:
+        path.unlink()
+        raise InputError(f"The exported network differs from torch by {difference:.1e} in a logit.")
+
+
+def _missing(package: str) -> MissingDependencyError:
+    return MissingDependencyError(
+        f"ONNX needs {package}, which is not installed: pip install 'acsbench[export]'."
+    )
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
