@@ -17,6 +17,8 @@ from acsbench.models.config import NetworkConfig
 
 __all__ = ["Trainee", "binary_loss", "mean_auroc"]
 
+_FEWEST_STEPS = 20
+
 
 class Trainee(lightning.LightningModule):
     """Binds a plain network to the Trainer.
@@ -135,8 +137,10 @@ class Trainee(lightning.LightningModule):
             self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser)
         if config.schedule != "cosine":
             return optimiser
+        # a warm-up of a tenth of fewer steps would be none, by which OneCycleLR divides
+        n_steps = max(self.n_steps, _FEWEST_STEPS)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, config.learning_rate, total_steps=self.n_steps, pct_start=0.1
+            optimiser, config.learning_rate, total_steps=n_steps, pct_start=0.1
         )
         return [optimiser], [{"scheduler": schedule, "interval": "step"}]
 
