@@ -1,0 +1,54 @@
+"""Tables from files: CSV and Parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from acsbench.errors import MissingPathError, TableError, did_you_mean
+from acsbench.tables.columns import LABELS
+from acsbench.tables.schema import cast_column, check
+
+__all__ = ["read_labels", "read_table", "with_natural_types"]
+
+
+def read_table(path: Path, *, text_columns: tuple[str, ...] = ()) -> pl.DataFrame:
+    """Read a CSV (plain or ``.gz``) or Parquet file; CSV cells stay text until a schema casts them.
+
+    Raises
+    ------
+    MissingPathError, TableError
+        When the file is not there, or cannot be read as a table.
+    """
+    if not path.is_file():
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise MissingPathError(f"There is no file {path}.{did_you_mean(path.name, beside)}")
+    try:
+        if path.suffix == ".parquet":
+            frame = pl.read_parquet(path)
+            return frame.with_columns(pl.col(c).cast(pl.String) for c in text_columns if c in frame)
+        return pl.read_csv(path, infer_schema=False, null_values=["", "NA", "NaN", "nan"])
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        raise TableError(f"{path} cannot be read as a table: {error}") from None
+
+
+def read_labels(path: Path) -> pl.DataFrame:
+    """Read and check a labels file (CSV or Parquet); see `LABELS`."""
+    frame = check(read_table(path, text_columns=("ecg_id", "patient_id")), LABELS, where=path)
+    return with_natural_types(frame)
+
+
+def with_natural_types(frame: pl.DataFrame) -> pl.DataFrame:
+    """Turn text columns of numbers, or of true and false, into such; ids, as `*_id`, stay text."""
+    casts = []
+    for name, dtype in frame.schema.items():
+        if dtype != pl.String or name.endswith("_id"):
+            continue
+        n_missing = frame[name].null_count()
+        numbers = frame[name].cast(pl.Float64, strict=False)
+        is_flag = frame[name].str.to_lowercase().is_in(("true", "false")).sum() > 0
+        typed = cast_column(frame[name], "flag") if is_flag else numbers
+        if typed.null_count() == n_missing:
+            casts.append(typed)
+    return frame.with_columns(casts)
