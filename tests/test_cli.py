@@ -161,3 +161,25 @@ def test_the_steps_one_by_one_take_a_limit(
     found = json.loads(capsys.readouterr().out)
     assert 0 < found["records"] < 150
     assert [Path(file).name for file in found["files"]] == ["model--acs--test.csv"]
+
+
+def test_the_evaluation_is_configured_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, labels = write_judged(tmp_path)
+    both = (str(mine), "--labels", str(labels))
+    assert run("evaluate", *both, "--set", "level=0.9", "--set", "n_resamples=100") == 0
+    assert "auroc (90 %)" in capsys.readouterr().out
+    assert run("evaluate", *both, "--set", "levle=0.9") == 2
+    assert "Did you mean 'level'" in capsys.readouterr().err
+
+
+def test_a_file_without_a_task_is_of_the_labels_only_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, labels = write_judged(tmp_path)
+    mine.write_text(mine.read_text().replace(",acs,", ",").replace(",task", ""))
+    rows = labels.read_text().splitlines()
+    labels.write_text("\n".join([f"{rows[0]},task", *(f"{row},mace" for row in rows[1:])]))
+    assert run("evaluate", str(mine), "--labels", str(labels), "--json") == 0
+    assert {row["task"] for row in json.loads(capsys.readouterr().out)["results"]} == {"mace"}

@@ -282,7 +282,7 @@ def test_a_column_can_give_the_place_in_the_array(
 @pytest.mark.shared
 def test_ludb_is_read_with_the_gain_that_its_headers_get_wrong(shared: Path) -> None:
     folder = shared / "data" / "ludb"
-    source = FolderSource(path=folder, description=EXAMPLES / "ludb.toml")
+    source = FolderSource(path=folder, description=EXAMPLES / "sources" / "ludb.toml")
     ids = source.tables().ecgs["ecg_id"].to_list()[:12]
     for found in source.recordings(ids):
         assert isinstance(found, Recording)
@@ -293,7 +293,7 @@ def test_ludb_is_read_with_the_gain_that_its_headers_get_wrong(shared: Path) -> 
 @pytest.mark.shared
 def test_the_normalised_records_are_read_in_standard_deviations(shared: Path) -> None:
     folder = shared / "data" / "ptbxl_filtered_100hz"
-    source = FolderSource(path=folder, description=EXAMPLES / "ptbxl_filtered.toml")
+    source = FolderSource(path=folder, description=EXAMPLES / "sources" / "ptbxl_filtered.toml")
     tables = source.tables()
     assert {name: int(tables.ecgs[name].sum()) for name in tables.outcomes} == {
         "NORM": 776,

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from acsbench.cli.options import Debug, DryRun, Json, Limit, Seed, emit, pairs
+from acsbench.cli.options import (
+    Debug,
+    DryRun,
+    Json,
+    Limit,
+    Seed,
+    Set,
+    assignments,
+    emit,
+    pairs,
+)
 from acsbench.errors import ConfigError
 
 __all__ = ["compare", "evaluate"]
@@ -25,6 +35,7 @@ def evaluate(
     task: Annotated[str | None, typer.Option(help="Task of files without a task column.")] = None,
     split: Annotated[str, typer.Option(help="Split that is judged.")] = "test",
     scores_are: Annotated[str, typer.Option(help="probability, logit or rank.")] = "probability",
+    set_: Set = None,
     json: Json = False,
     dry_run: DryRun = False,
     limit: Limit = None,
@@ -34,18 +45,22 @@ def evaluate(
     """Judge prediction files against labels. Needs neither torch nor the rest of the pipeline."""
     from acsbench.evaluation.evaluate import EvaluateConfig
     from acsbench.evaluation.evaluate import evaluate as judge
+    from acsbench.evaluation.inputs import default_task
     from acsbench.experiment.limit import limit_judged, not_reportable
     from acsbench.predictions import Predictions
+    from acsbench.provenance import parse_config
     from acsbench.report.page import write_report
     from acsbench.tables import read_labels
 
+    asked = {**assignments(set_), **({} if seed is None else {"seed": seed})}
+    config = parse_config(EvaluateConfig, asked, where="--set")
     known = ("probability", "logit", "rank")
     if scores_are not in known:
         raise ConfigError(f"--scores-are {scores_are} is none of {', '.join(known)}.")
     table = read_labels(labels)
     scored, on_val = (
         [
-            Predictions.read(file, task=task or "task", scores_are=scores_are)  # type: ignore[arg-type]  # one of the three, as just checked
+            Predictions.read(file, task=default_task(table, task), scores_are=scores_are)  # type: ignore[arg-type]  # one of the three, as just checked
             for file in files
         ]
         for files in (predictions, val or [])
@@ -55,13 +70,12 @@ def evaluate(
         return emit(plan, pairs(plan), as_json=json)
     if limit is not None:
         scored, on_val, table = limit_judged(scored, on_val, table, limit)
-    config = EvaluateConfig(seed=seed or 0)
     results = judge(scored, table, task, val=on_val or None, split=split, config=config)
     if limit is not None:
         results = replace(results, remarks=(not_reportable(limit), *results.remarks))
     if out is not None:
         results.save(out)
-        write_report(results, out, title="Evaluation", facts={"Seed": str(seed or 0)})
+        write_report(results, out, title="Evaluation", facts={"Seed": str(config.seed)})
     result = {"results": results.frame.to_dicts(), "remarks": list(results.remarks)}
     remarks = "".join(f"\nNote: {remark}" for remark in results.remarks)
     return emit(result, f"{results}{remarks}", as_json=json)

@@ -13,7 +13,7 @@ from acsbench.predictions import Predictions, ScoresAre, merge, parse_name_and_f
 from acsbench.tables import LABELS, check, read_labels
 from acsbench.tasks import TASKS, Task
 
-__all__ = ["Given", "PredictionsLike", "match_val", "read_inputs", "resolve_tasks"]
+__all__ = ["Given", "PredictionsLike", "default_task", "match_val", "read_inputs", "resolve_tasks"]
 
 PredictionsLike = Predictions | pl.DataFrame | Path | str
 
@@ -46,8 +46,7 @@ def read_inputs(
         or a table breaks its contract.
     """
     table = check(labels, LABELS) if isinstance(labels, pl.DataFrame) else read_labels(Path(labels))
-    named = table["task"].unique().to_list() if "task" in table.columns else []
-    name = task or (named[0] if len(named) == 1 else "task")
+    name = default_task(table, task)
     models = [_as_predictions(one, task=name) for one in _as_list(predictions)]
     if not models:
         raise InputError("No predictions are given. Name at least one file or table.")
@@ -112,6 +111,12 @@ def match_val(models: Sequence[Predictions], val: Sequence[Predictions]) -> list
                 "between scores of one kind only."
             )
     return [by_name[name] for name in names if name in by_name]
+
+
+def default_task(labels: pl.DataFrame, task: str | None) -> str:
+    """Task of predictions that do not say: the one asked for, or the labels' only one."""
+    named = labels["task"].unique().to_list() if "task" in labels.columns else []
+    return task or (str(named[0]) if len(named) == 1 else "task")
 
 
 def resolve_tasks(

@@ -14,8 +14,12 @@ from acsbench.provenance import atomic_text, free_bytes
 __all__ = ["Finding", "examine"]
 
 _EXTRAS = {
-    "train": ("torch", "lightning"),
-    "formats": ("wfdb",),
+    "train": ("lightning", "safetensors", "torch"),
+    "formats": ("ecgdatakit", "pydicom", "wfdb"),
+    "hub": ("huggingface_hub",),
+    "dask": ("distributed",),
+    "cloud": ("fsspec",),
+    "export": ("datasets", "onnx", "onnxruntime", "onnxscript", "wfdb", "zarr"),
 }
 _CORE = ("numpy", "scipy", "polars", "scikit-learn", "pydantic", "matplotlib", "joblib", "jinja2")
 _ROOM_GB = 2
