@@ -1,13 +1,12 @@
 """Map a function over work units: on one core, on many, on a cluster, with one progress bar.
 
-joblib is the engine: its loky backend on one machine, its Dask backend on many. What a unit
-writes is its own affair; a unit whose result already exists is left out by the caller, which is
+joblib's loky workers are the engine on one machine, Dask's on many. What a unit writes is its own
+affair; a unit whose result already exists is left out by the caller, which is
 all that resuming needs.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
@@ -189,29 +188,54 @@ def iter_units(
     if workers.engine == "local" and n_jobs == 1:
         yield from progress(map(function, units), label=label, total=len(units), costs=costs)
         return
+    if workers.scheduler is not None:
+        results = _on_dask(function, units, workers.scheduler)
+    else:
+        results = _on_this_machine(function, units, n_jobs)
+    yield from progress(results, label=label, total=len(units), costs=costs)
+
+
+def _on_this_machine(
+    function: Callable[[Unit], Result], units: Sequence[Unit], n_jobs: int
+) -> Iterator[Result]:
     from joblib import Parallel, delayed  # noqa: PLC0415  costs 0.1 s at import
+    from joblib.externals.loky.process_executor import TerminatedWorkerError  # noqa: PLC0415
 
-    with _backend(workers, n_jobs):
-        # one unit a task: a worker that dies takes one unit with it
-        run = Parallel(return_as="generator", batch_size=1)
-        results = run(delayed(function)(unit) for unit in units)
-        with _killed_workers_explained():
-            yield from progress(results, label=label, total=len(units), costs=costs)
-
-
-@contextlib.contextmanager
-def _backend(workers: Workers, n_jobs: int) -> Iterator[None]:
-    from joblib import parallel_config  # noqa: PLC0415
-
-    if workers.engine == "local":
-        with parallel_config(backend="loky", n_jobs=n_jobs):
-            yield
-        return
-    with _client(workers) as client, parallel_config(backend="dask", client=client):
-        yield
+    # one unit a task: a worker that dies takes one unit with it
+    run = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator", batch_size=1)
+    try:
+        yield from run(delayed(function)(unit) for unit in units)
+    except TerminatedWorkerError as error:
+        raise StepError(
+            "A worker process was killed, most often because the machine ran out of memory. Use "
+            "fewer worker processes (--jobs 1) and start again: finished work is not repeated."
+        ) from error
 
 
-def _client(workers: Workers) -> Any:
+def _on_dask(
+    function: Callable[[Unit], Result], units: Sequence[Unit], scheduler: str
+) -> Iterator[Result]:
+    """Units of a worker that dies are given to another one by the scheduler.
+
+    The client is asked directly: joblib's Dask backend (1.6) waits for ever for a task that fails
+    outside of the function, a worker lost thrice or an object it cannot hash, say.
+    """
+    with _client(scheduler) as client:
+        from distributed import KilledWorker  # noqa: PLC0415  an extra
+
+        futures = client.map(function, list(units), pure=False)
+        try:
+            for future in futures:
+                yield future.result()
+        except KilledWorker as error:
+            raise StepError(
+                f"The cluster at {scheduler} lost several workers over one unit of work, "
+                "most often because they ran out of memory. Give them more, and start again: "
+                "finished work is not repeated."
+            ) from error
+
+
+def _client(scheduler: str) -> Any:
     """Connect to the scheduler; a context manager that disconnects."""
     try:
         from distributed import Client  # noqa: PLC0415  an extra
@@ -220,22 +244,9 @@ def _client(workers: Workers) -> Any:
             "The engine 'dask' needs Dask's scheduler: pip install 'acsbench[dask]'."
         ) from None
     try:
-        return Client(workers.scheduler, set_as_default=False, timeout=_PATIENCE)
+        return Client(scheduler, set_as_default=False, timeout=_PATIENCE)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"No Dask scheduler answers at {workers.scheduler}: {error}. Start one with "
+            f"No Dask scheduler answers at {scheduler}: {error}. Start one with "
             "'dask scheduler', and give its address."
         ) from None
-
-
-@contextlib.contextmanager
-def _killed_workers_explained() -> Iterator[None]:
-    from joblib.externals.loky.process_executor import TerminatedWorkerError  # noqa: PLC0415
-
-    try:
-        yield
-    except TerminatedWorkerError as error:
-        raise StepError(
-            "A worker process was killed, most often because the machine ran out of memory. Use "
-            "fewer worker processes (--jobs 1) and start again: finished work is not repeated."
-        ) from error
