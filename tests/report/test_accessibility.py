@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from synthetic_cohort import make_cohort
+from synthetic_results import synthetic_results
 
 from acsbench.recording import Recording
 from acsbench.report.page import write_report
@@ -82,8 +83,9 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 def page(tmp_path_factory: pytest.TempPathFactory, small: Results, recording: Recording) -> str:
     path = tmp_path_factory.mktemp("page") / "report.html"
     examples = [Example("Label positive", recording), Example("Label negative", recording)]
+    both = Results.concat([small, synthetic_results(n_models=1, n=200, task="mace")])
     write_report(
-        small, path, title="Demo", cohort=make_cohort(), examples=examples, facts={"Seed": "0"}
+        both, path, title="Demo", cohort=make_cohort(), examples=examples, facts={"Seed": "0"}
     )
     return path.read_text(encoding="utf-8")
 

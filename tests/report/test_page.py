@@ -177,6 +177,11 @@ def test_sections_follow_the_order_of_a_reader(page: str) -> None:
     ]
 
 
+def test_the_contents_stand_once_after_the_first_verdict(page: str) -> None:
+    assert page.count("<nav") == 1
+    assert page.index('id="acs-verdict"') < page.index("<nav") < page.index('id="acs-roc"')
+
+
 def test_styles_of_a_picture_do_not_reach_the_page(page: str) -> None:
     assert page.count("<style") == 1
 

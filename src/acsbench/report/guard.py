@@ -39,6 +39,13 @@ _TABLE_SHARES = (
     *("positives_without_feature", "base_positives_without_feature", "ppv_without_feature"),
     *("ppv_without_low", "ppv_without_high", "feature_sensitivity", "model_sensitivity"),
 )
+_PARTS = (
+    ("denominator", "numerator"),
+    ("n_records", "n_positive"),
+    *(("k", part) for part in ("tp", "expected_tp", "feature_tp", "model_tp")),
+)
+"""Totals and their parts: what is left of a total is a count as well."""
+_UNCOUNTED = ("sensitivity", "ppv", "feature_sensitivity")
 _NOT_SHOWN = "not shown: it would give a small count away"
 
 
@@ -56,8 +63,9 @@ def hide_small_counts(results: Results, min_count: int) -> Results:
     -------
     Results
         Estimates that rest on 1 to ``min_count`` positives or negatives are null with a reason, and
-        so are the shares in a table's row that holds a hidden count. Other shares, and the points
-        of curves, are given to a hundredth: a finer share has few possible denominators.
+        so are the shares in a table's row that holds a hidden count, or whose parts leave one.
+        Other shares, and the points of curves, are given to a hundredth: a finer share has few
+        possible denominators. A table of shares without counts is left out.
     """
     if min_count <= 0:
         return results
@@ -66,7 +74,11 @@ def hide_small_counts(results: Results, min_count: int) -> Results:
         Curves(_curves(results.curves.frame, min_count)),
         tuple(guarded_text(remark, min_count) for remark in results.remarks),
         results.level,
-        {name: _table(frame, min_count) for name, frame in results.tables.items()},
+        {
+            name: _table(frame, min_count)
+            for name, frame in results.tables.items()
+            if _is_counted(frame)
+        },
     )
 
 
@@ -139,6 +151,12 @@ def _curves(frame: pl.DataFrame, min_count: int) -> pl.DataFrame:
     ).filter(~small | is_bar)
 
 
+def _is_counted(frame: pl.DataFrame) -> bool:
+    """Whether a table that holds shares holds the counts by which they can be judged."""
+    has_counts = bool({*_TABLE_COUNTS, *_COUNTS} & set(frame.columns))
+    return has_counts or not set(_UNCOUNTED) & set(frame.columns)
+
+
 def _table(frame: pl.DataFrame, min_count: int) -> pl.DataFrame:
     numeric = {name for name, dtype in frame.schema.items() if dtype.is_numeric()}
     counts = [
@@ -149,7 +167,15 @@ def _table(frame: pl.DataFrame, min_count: int) -> pl.DataFrame:
     ]
     shares = [name for name in _TABLE_SHARES if name in numeric]
     if counts and shares:
-        hides = pl.any_horizontal(_is_small(name, min_count) for name in counts)
+        left = [
+            (pl.col(total) - pl.col(part)).alias(f"{total} - {part}")
+            for total, part in _PARTS
+            if total in numeric and part in numeric
+        ]
+        hides = pl.any_horizontal(
+            *(_is_small(name, min_count) for name in counts),
+            *(one.is_between(0, min_count, closed="right").fill_null(value=False) for one in left),
+        )
         # the interval of a share beside a hidden count gives the count away as the share does
         also = [n for n in ("value", "low", "high", "difference") if n in numeric]
         frame = frame.with_columns(
