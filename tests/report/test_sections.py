@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from acsbench.report.checklist import AUTHORS, STARD_AI, TRIPOD_AI, checklist_section
+from acsbench.report.guard import hide_small_counts
 from acsbench.report.methods import methods_text
 from acsbench.report.parts import Section, Table
 from acsbench.report.section_findings import findings_section
@@ -140,6 +141,13 @@ def test_hidden_counts_are_written_as_such(small: Results) -> None:
     view = TaskView(replace(small, tables={**small.tables, "operating_points": points}), "acs", 10)
     cell = column(table(operating_section(view), "operating-spec-90"), "TP / FP / FN / TN")[0]
     assert cell.split(" / ")[2] == "<= 10"
+
+
+def test_a_hidden_estimate_is_not_called_impossible(small: Results) -> None:
+    few = small.frame.with_columns(n_positive=pl.lit(7))
+    view = TaskView(hide_small_counts(replace(small, frame=few), 10), "acs", 10)
+    models = table(verdict_section(view), "models")
+    assert set(column(models, "AUROC (95 % interval)")) == {"not shown"}
 
 
 def test_methods_speak_of_what_was_done_alone(small: Results) -> None:

@@ -65,6 +65,8 @@ def estimate(
     """
     if row[value] is None:
         reason = row.get("reason")
+        if reason and reason.startswith("not shown"):
+            return "not shown"  # why stands below every table of such a report
         return f"not estimable: {reason}" if reason else MISSING
     if row[low] is not None and row[low] < 0:
         return f"{fixed(row[value])} ({fixed(row[low])} to {fixed(row[high])})"
