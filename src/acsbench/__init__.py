@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from acsbench.report.page import write_report as write_report
     from acsbench.results import Results as Results
     from acsbench.sources.base import open_source as open_source
+    from acsbench.sources.formats import read_file as read_file
     from acsbench.store import WaveformStore as WaveformStore
     from acsbench.tables import Cohort as Cohort
     from acsbench.tables import Split as Split
@@ -57,6 +58,7 @@ _HOME = {
     "open_source": "sources.base",
     "predict": "models.base",
     "process_waveforms": "waveforms.process",
+    "read_file": "sources.formats",
     "run_experiment": "experiment.run",
     "write_report": "report.page",
 }

@@ -226,6 +226,9 @@ def convert(
     files: Annotated[list[Path], typer.Argument(help="Files of ECG devices, or WFDB headers.")],
     out: Out,
     to: Annotated[str, typer.Option(help="wfdb, csv or npz.")] = "wfdb",
+    drop_calibration: Annotated[
+        bool, typer.Option("--drop-calibration", help="Cut a calibration pulse off the end.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     json: Json = False,
     dry_run: DryRun = False,
@@ -241,7 +244,13 @@ def convert(
     if dry_run:
         plan = {"files": len(files), "to": to, "out": str(out)}
         return emit(plan, pairs(plan), as_json=json)
-    done = convert_files(files, out, to=to, overwrite=overwrite)  # type: ignore[arg-type]  # one of the three, as just checked
+    done = convert_files(
+        files,
+        out,
+        to=to,  # type: ignore[arg-type]  # one of the three, as just checked
+        drop_calibration=drop_calibration,
+        overwrite=overwrite,
+    )
     lines = [
         f"{one.file}  {one.reason}"
         if one.written is None

@@ -50,7 +50,12 @@ class Outcome(NamedTuple):
 
 
 def convert_files(
-    files: Sequence[Path], out: Path, *, to: FileFormat = "wfdb", overwrite: bool = False
+    files: Sequence[Path],
+    out: Path,
+    *,
+    to: FileFormat = "wfdb",
+    drop_calibration: bool = False,
+    overwrite: bool = False,
 ) -> list[Outcome]:
     """Convert recordings, in millivolts, each to a file of its own stem in ``out``.
 
@@ -63,6 +68,8 @@ def convert_files(
     to : "wfdb", "csv" or "npz"
         WFDB at 1 µV a step; CSV with ``time_s`` and a column a lead; or an archive of ``signal``
         (leads, samples), ``lead_names``, ``sampling_rate`` and ``units``.
+    drop_calibration : bool
+        Cut a calibration pulse off the end.
     overwrite : bool
         Replace files that are already there.
 
@@ -95,9 +102,15 @@ def convert_files(
     ]
 
 
-def _convert(file: Path, target: Path, write: Callable[[Recording, Path], None]) -> Outcome:
+def _convert(
+    file: Path,
+    target: Path,
+    write: Callable[[Recording, Path], None],
+    *,
+    drop_calibration: bool,
+) -> Outcome:
     try:
-        recording = read_file(file)
+        recording = read_file(file, drop_calibration=drop_calibration)
         write(recording, target)
     except RecordingError as error:
         return Outcome(str(file), None, reason=f"{error.reason}: {error.detail}")
