@@ -96,10 +96,8 @@ def convert_files(
         raise InputError(
             f"{first_few(there, n=3)} exist already. Choose another --out, or say --overwrite."
         )
-    pairs = list(zip(files, targets, strict=True))
-    return [
-        _convert(*pair, write) for pair in progress(pairs, label="converting", total=len(pairs))
-    ]
+    shown = progress(list(zip(files, targets, strict=True)), label="converting", total=len(files))
+    return [_convert(*pair, write, drop_calibration=drop_calibration) for pair in shown]
 
 
 def _convert(
