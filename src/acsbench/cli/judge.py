@@ -35,6 +35,10 @@ def evaluate(
     task: Annotated[str | None, typer.Option(help="Task of files without a task column.")] = None,
     split: Annotated[str, typer.Option(help="Split that is judged.")] = "test",
     scores_are: Annotated[str, typer.Option(help="probability, logit or rank.")] = "probability",
+    min_count: Annotated[
+        int,
+        typer.Option(min=0, help="Hide counts of 1 to N in the report, as restricted data ask."),
+    ] = 0,
     set_: Set = None,
     json: Json = False,
     dry_run: DryRun = False,
@@ -75,7 +79,8 @@ def evaluate(
         results = replace(results, remarks=(not_reportable(limit), *results.remarks))
     if out is not None:
         results.save(out)
-        write_report(results, out, title="Evaluation", facts={"Seed": str(config.seed)})
+        facts = {"Seed": str(config.seed)}
+        write_report(results, out, title="Evaluation", facts=facts, min_count=min_count)
     result = {"results": results.frame.to_dicts(), "remarks": list(results.remarks)}
     remarks = "".join(f"\nNote: {remark}" for remark in results.remarks)
     return emit(result, f"{results}{remarks}", as_json=json)

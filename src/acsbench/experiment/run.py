@@ -236,7 +236,12 @@ def _finish(
         inputs={"tables": opened.tables.fingerprint, "split": cohort.split_fingerprint},
         outputs=["config.toml", "report.html", *written, *rows],
         patient_level=rows,
-        info={"shared_patients": cohort.info["shared_patients"], "limit": config.limit},
+        info={
+            "shared_patients": cohort.info["shared_patients"],
+            "limit": config.limit,
+            # the report hides small counts; these files hold them as they are
+            "exact_counts": list(written) if cohort.min_count else [],
+        },
     )
 
 
