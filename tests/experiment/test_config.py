@@ -7,6 +7,7 @@ import pytest
 from acsbench.errors import ConfigError, MissingPathError
 from acsbench.experiment.config import ExperimentConfig, parse_assignment, read_experiment
 from acsbench.experiment.demo import demo_config
+from acsbench.experiment.steps import model_fingerprint
 
 
 def test_the_resolved_config_replays_itself(tmp_path: Path) -> None:
@@ -70,3 +71,15 @@ def test_a_missing_and_a_broken_file_are_clear(tmp_path: Path) -> None:
 )
 def test_values_are_read_as_toml_or_text(text: str, value: object) -> None:
     assert parse_assignment(text) == ("a", value)
+
+
+def test_init_from_may_be_a_checkpoint_file_and_its_bytes_count(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "published.ckpt"
+    checkpoint.write_bytes(b"1")
+    step = {"name": "a", "model": "resnet18", "task": "acs", "init_from": str(checkpoint)}
+    config = ExperimentConfig.model_validate({"source": {"name": "synthetic"}, "models": [step]})
+    assert config.models[0].init_from == str(checkpoint)
+    before = model_fingerprint(checkpoint), model_fingerprint(tmp_path)
+    checkpoint.write_bytes(b"2")
+    assert model_fingerprint(checkpoint) != before[0]
+    assert model_fingerprint(tmp_path) != before[1]

@@ -61,7 +61,8 @@ class ModelStep(StepConfig):
     task : str or list of str
         Several tasks make one multi-label model.
     init_from : str or None
-        Another model of this run by name, or the folder of a trained model, to start from.
+        Another model of this run by name, the folder of a trained model, or a published
+        checkpoint, to start from.
     parameters : dict
         The model's own parameters.
     """
@@ -113,11 +114,11 @@ class ExperimentConfig(StepConfig):
         for step in self.models:
             if step.name in seen:
                 raise ValueError(f"two models are called '{step.name}'; names are unique")
-            is_folder = step.init_from is not None and Path(step.init_from).is_dir()
-            if step.init_from is not None and step.init_from not in seen and not is_folder:
+            is_there = step.init_from is not None and Path(step.init_from).exists()
+            if step.init_from is not None and step.init_from not in seen and not is_there:
                 raise ValueError(
                     f"init_from = '{step.init_from}' of model '{step.name}' is neither a model "
-                    f"listed above it nor a folder.{did_you_mean(step.init_from, seen)}"
+                    f"listed above it nor a folder or file.{did_you_mean(step.init_from, seen)}"
                 )
             seen.append(step.name)
         return self

@@ -18,7 +18,16 @@ from acsbench.experiment.limit import limit_tables
 from acsbench.models.base import Model, load_model, make_model
 from acsbench.parallel import Workers
 from acsbench.predictions import Predictions
-from acsbench.provenance import atomic_path, atomic_text, holds, read_manifest, write_manifest
+from acsbench.provenance import (
+    MANIFEST_NAME,
+    atomic_path,
+    atomic_text,
+    file_sha256,
+    holds,
+    json_sha256,
+    read_manifest,
+    write_manifest,
+)
 from acsbench.sources.base import Source, open_source
 from acsbench.store import WaveformStore
 from acsbench.tables import Cohort, Tables, read_table
@@ -31,6 +40,7 @@ __all__ = [
     "OpenedSource",
     "cohort_step",
     "make_step_model",
+    "model_fingerprint",
     "open_step",
     "predictions_path",
     "quality_step",
@@ -200,7 +210,7 @@ def train_step(
     if store is not None:
         inputs["store"] = store.manifest.fingerprint
     if init_from is not None:
-        inputs["init_from"] = read_manifest(init_from).fingerprint
+        inputs["init_from"] = model_fingerprint(init_from)
     if holds(folder, step="train", config=wanted, inputs=inputs):
         return load_model(folder)
     model = make_step_model(step, seed=seed, folder=folder / "training", **extra)
@@ -215,6 +225,15 @@ def train_step(
     }
     write_manifest(folder, step="train", config=wanted, inputs=inputs, outputs=files, info=info)
     return model
+
+
+def model_fingerprint(model: Path) -> str:
+    """Fingerprint of a step's folder, of a published checkpoint, or of a folder of such."""
+    if model.is_file():
+        return file_sha256(model)
+    if (model / MANIFEST_NAME).is_file():
+        return read_manifest(model).fingerprint
+    return json_sha256([file_sha256(file) for file in sorted(model.glob("*")) if file.is_file()])
 
 
 def _cohort_fingerprint(cohort: Cohort) -> str:
