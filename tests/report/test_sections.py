@@ -15,7 +15,8 @@ from acsbench.report.section_findings import findings_section
 from acsbench.report.section_groups import subgroup_section
 from acsbench.report.section_models import pairs_section, verdict_section, verdict_sentences
 from acsbench.report.section_operating import operating_section, slider_data
-from acsbench.report.section_selection import original_section, selection_section
+from acsbench.report.section_original import original_section
+from acsbench.report.section_selection import selection_section
 from acsbench.report.view import TaskView
 from acsbench.results import Results
 

@@ -16,6 +16,7 @@ from acsbench.models.base import Model, predict
 from acsbench.predictions import Predictions
 from acsbench.provenance import atomic_path
 from acsbench.recording import Recording
+from acsbench.report.section_people import Example
 from acsbench.results import Results
 from acsbench.sources.base import Source
 from acsbench.store import WaveformStore
@@ -118,20 +119,33 @@ def _judge_task(
 
 def choose_examples(
     scored: Predictions, task: Task, cohort: Cohort, source: Source, *, n: int
-) -> list[tuple[str, Recording]]:
-    """Test ECGs that a model scored highest and lowest, of either label, with their captions."""
-    labels = task.select(cohort, "test").select("ecg_id", pl.col(task.outcome).alias("label"))
-    ranked = scored.frame.filter(pl.col("task") == task.name).join(labels, on="ecg_id")
-    ranked = ranked.sort("score", "ecg_id")
-    chosen: dict[str, str] = {}
-    for label, word in ((True, "positive"), (False, "negative")):
-        rows = ranked.filter(pl.col("label") == label).rows(named=True)
-        for row, how in ((rows[-1], "highest"), (rows[0], "lowest")) if rows else ():
-            caption = f"Label {word}; {scored.model} gave it its {how} score, "
-            chosen.setdefault(row["ecg_id"], f"{caption}{row['score']:.2f}")
-    ids = list(chosen)[:n]
+) -> list[Example]:
+    """Test ECGs with and without the outcome, with and without a classical finding.
+
+    Of each group the one with the middle score: neither the best nor the worst that a model can.
+    """
+    rows = task.select(cohort, "test")
+    has_finding = pl.any_horizontal(pl.col(flag).fill_null(value=False) for flag in cohort.flags)
+    groups = rows.select(
+        "ecg_id",
+        pl.when(task.outcome).then(pl.lit("positive")).otherwise(pl.lit("negative")).alias("label"),
+        (has_finding if cohort.flags else pl.lit(value=False)).alias("has_finding"),
+    )
+    ranked = scored.frame.filter(pl.col("task") == task.name).join(groups, on="ecg_id")
+    chosen: dict[str, tuple[str, str]] = {}
+    for label in ("positive", "negative"):
+        for has in (True, False):
+            mine = ranked.filter((pl.col("label") == label) & (pl.col("has_finding") == has))
+            if mine.is_empty():
+                continue
+            row = mine.sort("score", "ecg_id").row(len(mine) // 2, named=True)
+            finding = f", {'with' if has else 'without'} a classical finding"
+            group = f"Label {label}{finding if cohort.flags else ''}"
+            caption = f"{scored.model} gave it {row['score']:.2f}, the middle score of this group"
+            chosen[row["ecg_id"]] = (caption, group)
+    found = source.recordings(list(chosen)[:n])
     return [
-        (chosen[found.ecg_id], found)
-        for found in source.recordings(ids)
-        if isinstance(found, Recording)
+        Example(chosen[one.ecg_id][0], one, chosen[one.ecg_id][1])
+        for one in found
+        if isinstance(one, Recording)
     ]

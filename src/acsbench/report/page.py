@@ -27,9 +27,10 @@ from acsbench.report.section_findings import findings_section
 from acsbench.report.section_groups import robustness_section, subgroup_section
 from acsbench.report.section_models import pairs_section, roc_section, verdict_section
 from acsbench.report.section_operating import operating_section, slider_data
+from acsbench.report.section_original import original_section
 from acsbench.report.section_people import Example, examples_section, people_section
 from acsbench.report.section_risk import budget_section, calibration_section, decision_section
-from acsbench.report.section_selection import original_section, selection_section
+from acsbench.report.section_selection import selection_section
 from acsbench.report.view import TaskView
 from acsbench.results import Results
 from acsbench.tables import Cohort

@@ -1,19 +1,17 @@
-"""Who was never tested, and the original's own definitions beside the sound ones."""
+"""Who was never tested: what the figures would be under stated assumptions."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import polars as pl
 
 from acsbench.report.charts import canvas
-from acsbench.report.names import group_title, model_title
+from acsbench.report.names import model_title
 from acsbench.report.numbers import MISSING, count, estimate, fixed
 from acsbench.report.parts import Figure, Note, Section, Table
 from acsbench.report.svg import COLOURS, INK
 from acsbench.report.view import Row, TaskView
 
-__all__ = ["original_section", "selection_section"]
+__all__ = ["selection_section"]
 
 _ANALYSES = {
     "tested_only": "Tested only, as above",
@@ -102,72 +100,3 @@ def _overlap(view: TaskView, frame: pl.DataFrame) -> Figure:
         caption="Where the two hardly overlap, weighting rests on few records.",
         data=frame.drop("task", "split", strict=False),
     )
-
-
-_ORIGINAL: Sequence[tuple[str, str, str, tuple[str, ...], tuple[str, ...]]] = (
-    ("original_auroc", "E2: AUROC by DeLong on rows, normal scale", "AUROC",
-     ("value", "low", "high"), ("sound_value", "sound_low", "sound_high")),
-    ("original_binary", "E5: the top k, k = positives in test; PPV", "PPV",
-     ("ppv", "ppv_low", "ppv_high"), ("sound_ppv", "sound_low", "sound_high")),
-    ("original_subgroups", "E6: AUROC by sex and race", "AUROC",
-     ("value", "low", "high"), ("sound_value", "sound_low", "sound_high")),
-    ("original_logistic", "E9: logistic model on four findings", "AUROC",
-     ("auroc", "low", "high"), ("sound_value", "sound_low", "sound_high")),
-)  # fmt: skip
-
-
-def original_section(view: TaskView) -> Section | None:
-    """The original benchmark's figures by its own definitions, beside the sound ones."""
-    parts = [
-        _original(view, name, caption, measure, theirs, ours)
-        for name, caption, measure, theirs, ours in _ORIGINAL
-        if view.rows(name)
-    ]
-    if not parts:
-        return None
-    return Section(
-        key=view.key("original"),
-        title="By the original benchmark's definitions",
-        lead="For comparison with its published tables, and with what differs. Use the figures "
-        "above.",
-        parts=tuple(parts),
-    )
-
-
-def _original(
-    view: TaskView,
-    name: str,
-    caption: str,
-    measure: str,
-    theirs: tuple[str, ...],
-    ours: tuple[str, ...],
-) -> Table:
-    rows = view.rows(name)
-    said = dict.fromkeys(row.get("differs") or MISSING for row in rows)
-    one = len(said) == 1
-    return Table(
-        name=view.key(name.replace("_", "-")),
-        caption=caption,
-        header=[
-            "Predictor",
-            f"{measure}, their way",
-            f"{measure}, here",
-            *([] if one else ["What differs"]),
-        ],
-        rows=[
-            [
-                _predictor(row),
-                estimate(row, *theirs),
-                estimate(row, *ours),
-                *([] if one else [row.get("differs") or MISSING]),
-            ]
-            for row in rows
-        ],
-        note=f"What differs: {next(iter(said))}." if one else "",
-        is_figures=one,
-    )
-
-
-def _predictor(row: Row) -> str:
-    title = model_title(row.get("model") or "logistic")
-    return f"{title}: {group_title(row['subgroup'])}" if row.get("subgroup") else title
