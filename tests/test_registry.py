@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
 
 import pytest
 
 from acsbench import registry
-from acsbench.errors import InputError, UnknownNameError
+from acsbench.errors import InputError, MissingDependencyError, UnknownNameError
 
 
 @pytest.mark.parametrize("kind", registry.KINDS)
@@ -35,3 +36,9 @@ def test_a_plug_in_is_listed_and_loaded(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(registry, "entry_points", lambda group: [mine])
     assert registry.names("metrics")[-1] == "mine"
     assert registry.load("metrics", "mine")(4) == 2
+
+
+def test_a_model_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "acsbench.models.neural", None)  # as if it could not import
+    with pytest.raises(MissingDependencyError, match=r"'resnet18' needs .*pip install"):
+        registry.load("models", "resnet18")

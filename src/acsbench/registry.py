@@ -11,7 +11,12 @@ import importlib
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, get_args
 
-from acsbench.errors import InputError, UnknownNameError, did_you_mean
+from acsbench.errors import (
+    InputError,
+    MissingDependencyError,
+    UnknownNameError,
+    did_you_mean,
+)
 
 __all__ = ["BUILT_INS", "KINDS", "Kind", "canonical", "load", "names"]
 
@@ -106,11 +111,19 @@ def load(kind: Kind, name: str) -> Any:
     ------
     UnknownNameError
         With the nearest known name, and all of them.
+    MissingDependencyError
+        When it needs a library that is not installed.
     """
     name = canonical(name)
     if name in BUILT_INS[kind]:
         module, _, attribute = BUILT_INS[kind][name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(
+                f"The {kind[:-1]} '{name}' needs {error.name}, which is not installed: "
+                "pip install 'acsbench[all]'."
+            ) from None
     plug_ins = _plug_ins(kind)
     if name in plug_ins:
         return plug_ins[name].load()
