@@ -88,7 +88,7 @@ def test_a_killed_run_ends_with_the_same_predictions(
     process = subprocess.Popen(
         command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     wanted = "last.ckpt" if "models" in stage else "*.npy"
     while time.monotonic() < deadline and not list((killed / stage).rglob(wanted)):
         time.sleep(0.02)
