@@ -31,7 +31,7 @@ def demo_config(
         "dropout": 0.1,
         "learning_rate": 3e-3,
         "batch_size": 16,
-        "epochs": 20,
+        "epochs": 12,
     }
     return ExperimentConfig.model_validate(
         {
