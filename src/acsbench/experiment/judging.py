@@ -125,11 +125,13 @@ def choose_examples(
     Of each group the one with the middle score: neither the best nor the worst that a model can.
     """
     rows = task.select(cohort, "test")
-    has_finding = pl.any_horizontal(pl.col(flag).fill_null(value=False) for flag in cohort.flags)
+    has_finding = pl.lit(value=False)
+    for flag in cohort.flags:
+        has_finding = has_finding | pl.col(flag).fill_null(value=False)
     groups = rows.select(
         "ecg_id",
         pl.when(task.outcome).then(pl.lit("positive")).otherwise(pl.lit("negative")).alias("label"),
-        (has_finding if cohort.flags else pl.lit(value=False)).alias("has_finding"),
+        has_finding.alias("has_finding"),
     )
     ranked = scored.frame.filter(pl.col("task") == task.name).join(groups, on="ecg_id")
     chosen: dict[str, tuple[str, str]] = {}
