@@ -30,9 +30,18 @@ from acsbench.cli.options import (
 from acsbench.errors import ConfigError, InputError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
+    from acsbench.experiment.config import SourceStep
     from acsbench.tables import Cohort
 
 __all__ = ["audit", "cohort", "convert", "download", "process", "quality", "show"]
+
+
+def _source_step(source: str, path: Path | None, options: dict[str, Any]) -> SourceStep:
+    """Name a source as a run's config would; ``--path`` is the option that nearly all have."""
+    from acsbench.experiment.config import SourceStep
+
+    where = {} if path is None else {"path": str(path)}
+    return SourceStep.model_validate({"name": source, **options, **where})
 
 
 def cohort(
@@ -52,7 +61,6 @@ def cohort(
 ) -> None:
     """Build the cohort of a source. Checks every ECG first, and counts every exclusion."""
     from acsbench.cohort.build import CohortConfig, build_cohort
-    from acsbench.experiment.config import SourceStep
     from acsbench.experiment.steps import cohort_step, open_step
     from acsbench.provenance import parse_config
 
@@ -61,10 +69,7 @@ def cohort(
     if scheme is not None:
         of_cohort["scheme"] = scheme
     config = parse_config(CohortConfig, of_cohort, where="--set")
-    if path is not None:
-        options["path"] = str(path)
-    step = SourceStep.model_validate({"name": source, **options})
-    opened = open_step(step, seed=seed or 0, limit=limit)
+    opened = open_step(_source_step(source, path, options), seed=seed or 0, limit=limit)
     if dry_run:
         built = build_cohort(opened.tables, seed=seed or 0, config=config)
     else:
@@ -107,12 +112,10 @@ def quality(
     debug: Debug = False,
 ) -> None:
     """Check every ECG of a source. Prints what was found, with a picture by lead."""
-    from acsbench.experiment.config import SourceStep
     from acsbench.experiment.steps import open_step, quality_step
     from acsbench.waveforms.quality_summary import summarise_quality
 
-    options = assignments(set_) | ({} if path is None else {"path": str(path)})
-    step = SourceStep.model_validate({"name": source, **options})
+    step = _source_step(source, path, assignments(set_))
     opened = open_step(step, seed=seed or 0, limit=limit)
     if dry_run:
         plan = {"ECGs": len(opened.tables.ecgs), "out": str(out)}
@@ -203,12 +206,10 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Draw one ECG on paper grid, as PNG or SVG."""
-    from acsbench.experiment.config import SourceStep
     from acsbench.experiment.steps import open_step
     from acsbench.report.ecg_paper import save_ecg
 
-    options = assignments(set_) | ({} if path is None else {"path": str(path)})
-    opened = open_step(SourceStep.model_validate({"name": source, **options}), seed=seed or 0)
+    opened = open_step(_source_step(source, path, assignments(set_)), seed=seed or 0)
     known = opened.tables.ecgs["ecg_id"]
     if ecg_id not in known:
         hint = did_you_mean(ecg_id, known)
