@@ -53,9 +53,22 @@ def test_an_empty_split_is_refused_and_says_what_there_is() -> None:
 
 
 def test_labels_keep_records_without_an_outcome_and_fit_the_schema() -> None:
-    table = check(ACS.labels(cohort()), LABELS)
+    table = check(ACS.labels(cohort()), LABELS).filter("is_tested")
     assert table.select("ecg_id", "label").rows() == [("b", None), ("c", 0), ("d", 1)]
     assert "sex" in table.columns
+
+
+def test_the_untested_of_the_test_split_have_a_row_and_no_label_whatever_stands_in_the_table() -> (
+    None
+):
+    table = ACS.labels(cohort()).filter(~pl.col("is_tested"))
+    assert table.select("ecg_id", "label", "split").rows() == [("a", None, "test")]
+    in_train = cohort(split=pl.lit("train"))
+    assert ACS.labels(in_train)["is_tested"].all()
+
+
+def test_a_task_of_other_people_has_no_untested() -> None:
+    assert TASKS["mace"].untested(cohort(), "test").is_empty()
 
 
 def test_a_holdout_has_no_labels() -> None:

@@ -127,6 +127,8 @@ def load_dataset(
     store: WaveformStore | None,
     task: Task | Sequence[Task],
     split: Split | str,
+    *,
+    untested: bool = False,
 ) -> WaveformDataset:
     """Select a split's records of one or several tasks and join labels, features and waveforms.
 
@@ -139,6 +141,9 @@ def load_dataset(
         Several tasks take the union of their populations; a record outside a task's population
         has NaN there.
     split : {"train", "val", "test", "holdout"}
+    untested : bool
+        Of each task those whose outcome nobody looked for, without labels, in the place of its
+        population. May be nobody.
 
     Raises
     ------
@@ -149,7 +154,7 @@ def load_dataset(
     """
     tasks = [task] if isinstance(task, Task) else list(task)
     split = Split(split)
-    selections = [one.select(cohort, split) for one in tasks]
+    selections = [(one.untested if untested else one.select)(cohort, split) for one in tasks]
     rows = pl.concat(selections).unique("ecg_id").sort("ecg_id")
     failed: dict[str, str] = {}
     if store is not None:
@@ -157,7 +162,7 @@ def load_dataset(
         rows = rows.filter(~pl.col("ecg_id").is_in(list(failed)))
     ecg_ids = tuple(rows["ecg_id"])
     labels = np.full((len(rows), len(tasks)), np.nan, dtype=np.float32)
-    if split is not Split.HOLDOUT:
+    if split is not Split.HOLDOUT and not untested:
         for column, (one, selected) in enumerate(zip(tasks, selections, strict=True)):
             outcome = dict(zip(selected["ecg_id"], selected[one.outcome], strict=True))
             labels[:, column] = [float(outcome.get(ecg_id, np.nan)) for ecg_id in ecg_ids]

@@ -13,7 +13,7 @@ import polars as pl
 
 from acsbench import registry
 from acsbench.errors import HoldoutError, TableError, did_you_mean
-from acsbench.tables import Cohort, Split
+from acsbench.tables import LABELS, Cohort, Split
 
 __all__ = ["OWN_LABEL", "TASKS", "Task"]
 
@@ -81,10 +81,17 @@ class Task:
             )
         return rows
 
+    def untested(self, cohort: Cohort, split: Split | str) -> pl.DataFrame:
+        """Rows of this split whose outcome nobody looked for; none for a task of other people."""
+        asks_the_tested = self.population == "is_tested"
+        outside = pl.col("is_included") & pl.col("is_untested") & pl.lit(asks_the_tested)
+        return cohort.frame.filter(outside & (pl.col("split") == str(split))).sort("ecg_id")
+
     def labels(self, cohort: Cohort) -> pl.DataFrame:
         """Labels of this task over all splits but the holdout; see `tables.LABELS`.
 
-        Records of the population with a missing outcome keep their row with an empty label.
+        Records of the population with a missing outcome keep their row with an empty label, and so
+        do the untested of the test split, of whom selective testing has to be judged.
 
         Raises
         ------
@@ -96,25 +103,22 @@ class Task:
                 f"This cohort is a holdout: it has no labels for task '{self.name}'. "
                 "Send its predictions to whoever keeps them."
             )
-        extra = [
-            c
-            for c in dict.fromkeys([*cohort.subgroups, *cohort.flags])
-            if c in cohort.frame.columns and c not in ("is_tested", "ecg_order")
+        own = [column.name for column in LABELS.columns if column.name not in ("label", "task")]
+        kept = [
+            name
+            for name in dict.fromkeys([*own, "age", *cohort.subgroups, *cohort.flags])
+            if name in cohort.frame.columns
         ]
+        members = cohort.frame.filter(
+            self._member(cohort) & (pl.col("split") != str(Split.HOLDOUT))
+        ).with_columns(pl.col(self.outcome).cast(pl.Int64).alias("label"))
+        untested = self.untested(cohort, Split.TEST).with_columns(
+            pl.lit(None, pl.Int64).alias("label")
+        )
         return (
-            cohort.frame.filter(self._member(cohort) & (pl.col("split") != str(Split.HOLDOUT)))
+            pl.concat([members, untested])
             .sort("ecg_id")
-            .select(
-                "ecg_id",
-                "patient_id",
-                pl.col(self.outcome).cast(pl.Int64).alias("label"),
-                pl.lit(self.name).alias("task"),
-                "encounter_id",
-                "split",
-                "is_tested",
-                "ecg_order",
-                *extra,
-            )
+            .select(*kept[:2], "label", pl.lit(self.name).alias("task"), *kept[2:])
         )
 
     def _member(self, cohort: Cohort) -> pl.Expr:

@@ -134,14 +134,17 @@ def test_table_one_counts_ids_and_gives_means_over_rows() -> None:
     cohort = table().with_columns(
         is_tested=pl.col("race") == "black", is_untested=pl.col("race") == "white"
     )
-    found = {row["row"]: row for row in table_one(cohort).iter_rows(named=True)}
-    assert (found["visits"]["total"], found["ecgs"]["total"]) == (300, 600)
-    assert found["black"]["tested"] == 1.0
+    rows = table_one(cohort).iter_rows(named=True)
+    found = {(row["group"], row["measure"]): row for row in rows}
+    total = found["total", "age"]
+    assert (total["n_encounters"], total["n_patients"], total["n_records"]) == (300, 300, 600)
+    assert found["tested", "black"]["mean"] == 1.0
     women = (cohort["sex"] == "Female").mean()
-    assert found["female"]["total"] == pytest.approx(women)
-    assert found["female"]["total_sem"] == pytest.approx((women * (1 - women) / 600) ** 0.5)
-    assert found["age"]["total_sem"] == pytest.approx(cohort["age"].std() / 600**0.5)
-    assert "age" not in table_one(cohort.drop("age"))["row"].to_list()
+    female = found["total", "female"]
+    assert female["mean"] == pytest.approx(women)
+    assert female["sem"] == pytest.approx((women * (1 - women) / 600) ** 0.5)
+    assert total["sem"] == pytest.approx(cohort["age"].std() / 600**0.5)
+    assert "age" not in table_one(cohort.drop("age"))["measure"].to_list()
 
 
 def test_cumulative_risk_ends_at_the_event_rate() -> None:

@@ -161,15 +161,32 @@ def test_a_fit_never_sees_the_patient_it_predicts() -> None:
     assert not np.array_equal(base, again)
 
 
-def test_a_design_leaves_out_what_repeats_and_marks_what_is_missing() -> None:
+def test_a_design_leaves_out_what_repeats_or_is_rare_and_marks_what_is_missing() -> None:
+    n = 60
+    age = np.where(np.arange(n) % 5 == 0, None, 50.0 + np.arange(n))
     rows = pl.DataFrame(
         {
-            "age": [50.0, None, 70.0, 60.0, 55.0],
-            "years": [50.0, None, 70.0, 60.0, 55.0],
-            "sex": ["F", "M", None, "F", "M"],
-            "same": [1, 1, 1, 1, 1],
+            "age": pl.Series(age.tolist(), dtype=pl.Float64),
+            "years": pl.Series(age.tolist(), dtype=pl.Float64),
+            "sex": [(None, "F", "M")[i % 3] for i in range(n)],
+            "same": [1] * n,
+            "rare": [int(i < 4) for i in range(n)],
         }
     )
-    design = design_matrix(rows, ["age", "years", "sex", "same"])
-    assert design.shape == (5, 5)  # ones, age, age is missing, two of three sexes
+    tested = np.arange(n) % 2 == 0
+    columns = ["age", "years", "sex", "same", "rare"]
+    design = design_matrix(rows, columns, tested=tested)
+    assert design.shape == (n, 5)  # ones, age, age is missing, two of three sexes
     assert np.linalg.matrix_rank(design) == 5
+
+
+def test_a_column_that_is_constant_where_a_fold_looks_does_not_stop_the_others() -> None:
+    rng = np.random.default_rng(0)
+    patients = np.arange(100)
+    only_one = (patients == 3) * 1.0
+    design = np.column_stack([np.ones(100), rng.normal(size=100), only_one])
+    chance = cross_fit(design[:, :2], outcome := rng.random(100) < 0.5, patients, seed=1)
+    fold = np.random.default_rng(1).permutation(100) % 5
+    without = fold == fold[3]  # the fit for these rows saw no one with it
+    again = cross_fit(design, outcome, patients, seed=1, among=without | (patients != 3))
+    assert again[without] == pytest.approx(chance[without])

@@ -16,6 +16,7 @@ from acsbench.errors import InputError
 from acsbench.experiment.config import ExperimentConfig, read_experiment
 from acsbench.experiment.run import rewrite_report, run_experiment
 from acsbench.results import Results
+from acsbench.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 TINY = {"width": 2, "hidden": 4, "epochs": 3, "batch_size": 16, "threads": 1, "dropout": 0.1}
@@ -72,6 +73,29 @@ def test_a_run_leaves_what_it_promises_and_repeats_itself(hospital: Path, tmp_pa
     other = config.model_copy(update={"seed": 5})
     with pytest.raises(InputError, match="holds a run of another config"):
         run_experiment(other, out=first.folder)
+
+
+def test_a_run_judges_selective_testing_and_the_original_table(
+    hospital: Path, tmp_path: Path
+) -> None:
+    body = tiny(hospital).model_dump(mode="json", exclude_none=True)
+    body["models"] = body["models"][:1]
+    body["evaluate"]["testing_columns"] = ["age", "sex"]  # as many as so few people bear
+    run = run_experiment(ExperimentConfig.model_validate(body), out=tmp_path, n_jobs=1)
+    rows = run.results.table("selective_testing").filter(metric="auroc", model="logistic")
+    found = {row["analysis"]: row for row in rows.iter_rows(named=True)}
+    assert {"tested_only", "ipw", "doubly_robust", "bound_negative"} <= set(found)
+    assert found["bound_negative"]["value"] is not None
+    n_untested = len(TASKS["acs"].untested(run.cohort, "test"))
+    assert found["ipw"]["n_all"] - found["ipw"]["n_tested"] == n_untested > 0
+    remarks = " ".join(run.results.remarks)
+    assert "have no label" not in remarks
+    assert "without a label" not in remarks
+    sensitivity = run.results.table("sensitivity")
+    assert "the labels have no column" not in str(sensitivity["reason"].to_list())
+    page = run.report.read_text()
+    assert "Selective testing" in page
+    assert "E1: Table 1" in page
 
 
 @pytest.mark.slow

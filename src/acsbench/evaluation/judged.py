@@ -169,7 +169,9 @@ def gather(
     """
     name = task.name if isinstance(task, Task) else task
     of_task = labels.filter(pl.col("task") == name) if "task" in labels.columns else labels
-    rows, n_unlabelled = _labelled_rows(of_task, split=split, task=name)
+    rows, unlabelled = _labelled_rows(of_task, split=split, task=name)
+    untested = _untested(unlabelled, rows)
+    n_unlabelled = len(unlabelled) - len(untested)
     if rows["label"].n_unique() == 1 and not one_of_several:
         raise InputError(
             f"All {len(rows):,} labelled rows of split '{split}' of task '{name}' have the label "
@@ -177,7 +179,8 @@ def gather(
         )
     scored = [p for p in predictions if not one_of_several or name in p.tasks]
     ids, known = rows["ecg_id"].to_list(), of_task["ecg_id"].to_list()
-    remarks = _remarks(scored, rows, task=name, split=split, n_unlabelled=n_unlabelled)
+    used = pl.concat([rows.select("ecg_id"), untested.select("ecg_id")])
+    remarks = _remarks(scored, used, task=name, split=split, n_unlabelled=n_unlabelled)
     for one in scored:
         one.check_ids(ids, task=name, known=known)
     kinds = {p.model: "flag" if p.model.startswith(FLAG_PREFIX) else p.scores_are for p in scored}
@@ -196,15 +199,17 @@ def gather(
         kinds=kinds,
         n_unlabelled=n_unlabelled,
         remarks=remarks,
-        untested=_untested(of_task, rows, scored, split=split, task=name),
+        untested=None if untested.is_empty() else _with_scores(untested, scored, name),
     )
     if isinstance(task, Task) and task.unit == "encounter":
         return _by_encounter(judged, task)
     return judged
 
 
-def _labelled_rows(labels: pl.DataFrame, *, split: str, task: str) -> tuple[pl.DataFrame, int]:
-    """Rows of the split with a label, sorted by id, and how many have none."""
+def _labelled_rows(
+    labels: pl.DataFrame, *, split: str, task: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows of the split with a label, and those without one; both sorted by id."""
     if split not in list(Split):
         raise InputError(
             f"There is no split '{split}'.{did_you_mean(split, list(Split))} "
@@ -219,7 +224,8 @@ def _labelled_rows(labels: pl.DataFrame, *, split: str, task: str) -> tuple[pl.D
         chosen = labels
     else:
         chosen = labels.filter(pl.col("split") == split)
-    rows = chosen.filter(pl.col("label").is_not_null()).sort("ecg_id")
+    chosen = chosen.sort("ecg_id")
+    rows = chosen.filter(pl.col("label").is_not_null())
     if rows.is_empty():
         held = (
             dict(labels.group_by("split").len().sort("split").rows()) if "split" in labels else {}
@@ -228,33 +234,24 @@ def _labelled_rows(labels: pl.DataFrame, *, split: str, task: str) -> tuple[pl.D
             f"Split '{split}' of task '{task}' holds no labelled row: {len(chosen):,} rows, none "
             f"with a label. Rows of each split in the labels: {held or len(labels)}."
         )
-    return rows, len(chosen) - len(rows)
+    return rows, chosen.filter(pl.col("label").is_null())
 
 
-def _untested(
-    labels: pl.DataFrame,
-    tested: pl.DataFrame,
-    predictions: Sequence[Predictions],
-    *,
-    split: str,
-    task: str,
-) -> Untested | None:
-    """Rows of the split that were not tested, where the labels tell them from the tested."""
-    if "is_tested" not in labels.columns or not tested["is_tested"].fill_null(value=False).all():
-        return None
-    rows = labels.filter(~pl.col("is_tested") & pl.col("label").is_null())
-    if "split" in labels.columns:
-        rows = rows.filter(pl.col("split") == split)
-    if rows.is_empty():
-        return None
-    rows = rows.sort("ecg_id")
+def _untested(unlabelled: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFrame:
+    """Those without a label who were not tested, where all who have one were."""
+    if "is_tested" not in labelled or not labelled["is_tested"].fill_null(value=False).all():
+        return unlabelled.clear()
+    return unlabelled.filter(~pl.col("is_tested"))
+
+
+def _with_scores(rows: pl.DataFrame, predictions: Sequence[Predictions], task: str) -> Untested:
     scores = {p.model: _aligned(p.frame, rows, task) for p in predictions}
     return Untested(rows, {m: values for m, values in scores.items() if not np.isnan(values).any()})
 
 
 def _remarks(
     predictions: Sequence[Predictions],
-    rows: pl.DataFrame,
+    used: pl.DataFrame,
     *,
     task: str,
     split: str,
@@ -268,7 +265,7 @@ def _remarks(
         )
     for one in predictions:
         of_task = one.frame.filter(pl.col("task") == task)
-        n_ignored = len(of_task.join(rows, on="ecg_id", how="anti"))
+        n_ignored = len(of_task.join(used, on="ecg_id", how="anti"))
         if n_ignored:
             remarks.append(
                 f"{one.model}: {n_ignored:,} scores of task {task} belong to other splits or to "

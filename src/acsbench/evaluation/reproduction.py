@@ -52,8 +52,9 @@ def table_one(cohort: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        ``row``, and of ``total``, ``tested`` and ``untested`` the value, ``*_sem`` as printed,
-        and beside it ``*_clustered_se``.
+        One row per ``group`` (``total``, ``tested``, ``untested``) and ``measure``: its ``mean``,
+        the ``sem`` as printed, beside it the ``clustered_se``, and the group's ``n_encounters``,
+        ``n_patients``, ``n_records``.
 
     Notes
     -----
@@ -66,22 +67,24 @@ def table_one(cohort: pl.DataFrame) -> pl.DataFrame:
         "untested": cohort.filter(pl.col("is_untested")),
     }
     made: list[dict[str, str | float | None]] = []
-    for name, column in (
-        ("visits", "encounter_id"),
-        ("patients", "patient_id"),
-        ("ecgs", "ecg_id"),
-    ):
-        row: dict[str, str | float | None] = {"row": name}
-        for group, part in groups.items():
-            row |= {group: float(part[column].n_unique()), f"{group}_sem": None}
-            row[f"{group}_clustered_se"] = None
-        made.append(row)
-    for name, value in _table_one_means(cohort).items():
-        row = {"row": name}
-        for group, part in groups.items():
+    for group, part in groups.items():
+        counts = {
+            "n_encounters": part["encounter_id"].n_unique(),
+            "n_patients": part["patient_id"].n_unique(),
+            "n_records": len(part),
+        }
+        for measure, value in _table_one_means(cohort).items():
             mean, sem, clustered = _mean_and_errors(part.select("patient_id", value=value))
-            row |= {group: mean, f"{group}_sem": sem, f"{group}_clustered_se": clustered}
-        made.append(row)
+            made.append(
+                {
+                    "group": group,
+                    "measure": measure,
+                    "mean": mean,
+                    "sem": sem,
+                    "clustered_se": clustered,
+                    **counts,
+                }
+            )
     return pl.DataFrame(made, infer_schema_length=None)
 
 

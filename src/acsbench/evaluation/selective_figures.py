@@ -85,7 +85,7 @@ def _everybody(judged: Judged, untested: Untested, config: EvaluateConfig) -> _E
         labels=np.where(tested, rows["label"].fill_null(0).to_numpy(), 0).astype(np.float64),
         tested=tested,
         patients=rows["patient_id"].rank("dense").to_numpy().astype(np.intp) - 1,
-        design=design_matrix(rows, columns),
+        design=design_matrix(rows, columns, tested=tested),
         columns=columns,
     )
 
@@ -148,9 +148,12 @@ def _one_model(
     except StopIteration:
         no_cut = "no specificity is asked for"
     setting = _setting(judged, model, everybody, cut)
-    risk = None
+    risk, no_risk = None, _NO_SCORES
     if setting.risk_design is not None:
-        risk = _risk(setting.risk_design, everybody, seed=config.seed)
+        try:
+            risk = _risk(setting.risk_design, everybody, seed=config.seed)
+        except NotEstimable as refusal:
+            no_risk = f"no model of the outcome: {refusal.reason}"
     found = _analyses(everybody, setting, chance, risk)
     sampled = _resample(everybody, setting, config)
     weights, limit = inverse_weights(chance[everybody.tested], quantile=_WEIGHT_QUANTILE)
@@ -167,7 +170,7 @@ def _one_model(
         values = found.get(analysis)
         for index, metric in enumerate(_METRICS):
             value = None if values is None else float(values[index])
-            reason = _NO_SCORES if values is None else None
+            reason = no_risk if values is None else None
             interval = Interval(None, None)
             if value is not None and np.isnan(value):
                 value, reason = None, no_cut if setting.flagged is None else "no rows"
@@ -213,17 +216,9 @@ def _setting(judged: Judged, model: str, everybody: _Everybody, cut: float | Non
     return _Setting(scores, None if cut is None else scores >= cut, design)
 
 
-def _risk(design: Floats, everybody: _Everybody, *, seed: int) -> Floats | None:
-    try:
-        return cross_fit(
-            design,
-            everybody.labels == 1,
-            everybody.patients,
-            among=everybody.tested,
-            seed=seed,
-        )
-    except NotEstimable:
-        return None
+def _risk(design: Floats, everybody: _Everybody, *, seed: int) -> Floats:
+    outcome, among = everybody.labels == 1, everybody.tested
+    return cross_fit(design, outcome, everybody.patients, among=among, seed=seed)
 
 
 def _analyses(

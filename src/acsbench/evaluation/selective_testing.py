@@ -36,6 +36,8 @@ Ints = NDArray[np.intp]
 
 _N_FOLDS = 5
 _MIN_CHANCE = 1e-6
+_MIN_ROWS = 5
+"""A yes-or-no column that fewer rows of a group have, or lack, would tell the groups apart."""
 
 
 def concordance(above: Floats, below: Floats, scores: Floats) -> float:
@@ -158,16 +160,18 @@ def cross_fit(
     fitted = np.empty(len(outcome))
     for fold in range(_N_FOLDS):
         seen = of_row != fold if among is None else (of_row != fold) & among
-        coefficients = fit_logistic(design[seen], outcome[seen]).coefficients
-        fitted[of_row == fold] = expit(design[of_row == fold] @ coefficients)
+        columns = _independent(design[seen])
+        coefficients = fit_logistic(design[seen][:, columns], outcome[seen]).coefficients
+        fitted[of_row == fold] = expit(design[of_row == fold][:, columns] @ coefficients)
     return fitted
 
 
-def design_matrix(rows: pl.DataFrame, columns: list[str]) -> Floats:
+def design_matrix(rows: pl.DataFrame, columns: list[str], *, tested: Flags) -> Floats:
     """Columns of the labels as a design with a column of ones, (n, p).
 
     Numbers are standardised, their missing values set to the mean and marked; texts become one
-    0/1 column a value, a missing value one of them. Columns that repeat others are left out.
+    0/1 column a value, a missing value one of them. Columns that repeat others are left out, and
+    those that are rare among the tested or the untested.
     """
     parts = [np.ones(len(rows))]
     for name in columns:
@@ -179,10 +183,22 @@ def design_matrix(rows: pl.DataFrame, columns: list[str]) -> Floats:
         else:
             texts = rows[name].cast(pl.String).fill_null("")
             parts += [(texts == value).to_numpy() * 1.0 for value in texts.unique().sort()[1:]]
-    design = np.column_stack(parts)
+    first, *others = parts
+    common = [part for part in others if not any(_is_rare(part[g]) for g in (tested, ~tested))]
+    design = np.column_stack([first, *common])
+    return design[:, _independent(design)]
+
+
+def _is_rare(column: Floats) -> bool:
+    values, counts = np.unique(column, return_counts=True)
+    return len(values) < 2 or (len(values) == 2 and counts.min() < _MIN_ROWS)
+
+
+def _independent(design: Floats) -> list[int]:
+    """Columns of which none is a sum of those before it."""
     kept: list[int] = []
     for index in range(design.shape[1]):
         gram = design[:, [*kept, index]].T @ design[:, [*kept, index]]
         if np.linalg.matrix_rank(gram) == len(kept) + 1:
             kept.append(index)
-    return design[:, kept]
+    return kept

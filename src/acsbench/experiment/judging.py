@@ -1,4 +1,4 @@
-"""Trained models to results: scores on val and test, one judgement per task, example ECGs."""
+"""Trained models to results: scores on val and test, one judgement per task."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from pathlib import Path
 import polars as pl
 
 from acsbench.evaluation.evaluate import evaluate
+from acsbench.evaluation.reproduction import table_one
 from acsbench.experiment.config import ExperimentConfig, ModelStep
 from acsbench.experiment.limit import not_reportable
 from acsbench.experiment.steps import datasets, write_predictions
 from acsbench.models.base import Model, predict
 from acsbench.predictions import Predictions
 from acsbench.provenance import atomic_path
-from acsbench.recording import Recording
-from acsbench.report.section_people import Example
 from acsbench.results import Results
-from acsbench.sources.base import Source
 from acsbench.store import WaveformStore
 from acsbench.tables import Cohort
 from acsbench.tasks import TASKS, Task
 
-__all__ = ["Scored", "Trained", "choose_examples", "judge_all", "score_all"]
+__all__ = ["Scored", "Trained", "judge_all", "score_all"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +40,9 @@ class Scored:
     Attributes
     ----------
     step : ModelStep
-    val, test : Predictions
+    val : Predictions
+    test : Predictions
+        With the scores of the untested, where selective testing is to be judged.
     failed : dict of str to str
         Records of either split without a waveform, with the reason.
     remarks : tuple of str
@@ -56,23 +56,33 @@ class Scored:
     remarks: tuple[str, ...]
 
 
-def score_all(trained: Sequence[Trained], cohort: Cohort, folder: Path) -> list[Scored]:
-    """Score val and test with every model, and write the predictions to ``folder``."""
-    return [_score(one, cohort, folder) for one in trained]
+def score_all(
+    trained: Sequence[Trained], cohort: Cohort, folder: Path, *, untested: bool = True
+) -> list[Scored]:
+    """Score val and test with every model, and write the predictions to ``folder``.
+
+    With ``untested`` also the test ECGs whose outcome nobody looked for, of tasks that have such.
+    """
+    return [_score(one, cohort, folder, untested=untested) for one in trained]
 
 
-def _score(one: Trained, cohort: Cohort, folder: Path) -> Scored:
-    found: dict[str, Predictions] = {}
-    failed: dict[str, str] = {}
-    for split in ("val", "test"):
-        data = datasets(one.step, cohort, one.store, split)
-        found[split] = predict(one.model, data, name=one.step.name)
-        write_predictions(found[split], split, folder)
-        failed |= data.failed
+def _score(one: Trained, cohort: Cohort, folder: Path, *, untested: bool) -> Scored:
+    val, test = (datasets(one.step, cohort, one.store, split) for split in ("val", "test"))
+    failed = val.failed | test.failed
+    scored = [predict(one.model, data, name=one.step.name) for data in (val, test)]
+    others = datasets(one.step, cohort, one.store, "test", untested=True)
+    if untested and len(others):
+        failed |= others.failed
+        beyond = predict(one.model, others, name=one.step.name).frame
+        # of several tasks, one may have asked for them already
+        beyond = beyond.join(scored[1].frame, on=["ecg_id", "task"], how="anti")
+        scored[1] = replace(scored[1], frame=pl.concat([scored[1].frame, beyond]))
+    for split, predictions in zip(("val", "test"), scored, strict=True):
+        write_predictions(predictions, split, folder)
     return Scored(
         step=one.step,
-        val=found["val"],
-        test=found["test"],
+        val=scored[0],
+        test=scored[1],
         failed=failed,
         remarks=tuple(getattr(one.model, "remarks", ())),
     )
@@ -108,6 +118,10 @@ def _judge_task(
         for of_split in ([one.val for one in mine], [one.test for one in mine])
     )
     results = evaluate(test, labels, task, val=val, config=config.evaluate)
+    if task.population == "is_tested" and "original" in config.evaluate.sections:
+        people = table_one(cohort.frame.filter("is_included"))
+        people = people.select(pl.lit(task.name).alias("task"), pl.all())
+        results = replace(results, tables={**results.tables, "original_table_one": people})
     failed = task.select(cohort, "test").filter(pl.col("ecg_id").is_in(dropped))
     if failed.is_empty():
         return results
@@ -115,39 +129,3 @@ def _judge_task(
         f"Task {task.name}: {len(failed)} test ECGs have no waveform and are scored by no model."
     )
     return replace(results, remarks=(*results.remarks, remark))
-
-
-def choose_examples(
-    scored: Predictions, task: Task, cohort: Cohort, source: Source, *, n: int
-) -> list[Example]:
-    """Test ECGs with and without the outcome, with and without a classical finding.
-
-    Of each group the one with the middle score: neither the best nor the worst that a model can.
-    """
-    rows = task.select(cohort, "test")
-    has_finding = pl.lit(value=False)
-    for flag in cohort.flags:
-        has_finding = has_finding | pl.col(flag).fill_null(value=False)
-    groups = rows.select(
-        "ecg_id",
-        pl.when(task.outcome).then(pl.lit("positive")).otherwise(pl.lit("negative")).alias("label"),
-        has_finding.alias("has_finding"),
-    )
-    ranked = scored.frame.filter(pl.col("task") == task.name).join(groups, on="ecg_id")
-    chosen: dict[str, tuple[str, str]] = {}
-    for label in ("positive", "negative"):
-        for has in (True, False):
-            mine = ranked.filter((pl.col("label") == label) & (pl.col("has_finding") == has))
-            if mine.is_empty():
-                continue
-            row = mine.sort("score", "ecg_id").row(len(mine) // 2, named=True)
-            finding = f", {'with' if has else 'without'} a classical finding"
-            group = f"Label {label}{finding if cohort.flags else ''}"
-            caption = f"{scored.model} gave it {row['score']:.2f}, the middle score of this group"
-            chosen[row["ecg_id"]] = (caption, group)
-    found = source.recordings(list(chosen)[:n])
-    return [
-        Example(chosen[one.ecg_id][0], one, chosen[one.ecg_id][1])
-        for one in found
-        if isinstance(one, Recording)
-    ]

@@ -10,7 +10,8 @@ from typing import Any
 
 from acsbench.errors import InputError
 from acsbench.experiment.config import ExperimentConfig, ModelStep, read_experiment
-from acsbench.experiment.judging import Trained, choose_examples, judge_all, score_all
+from acsbench.experiment.examples import choose_examples, draw_original_examples
+from acsbench.experiment.judging import Trained, judge_all, score_all
 from acsbench.experiment.steps import (
     OpenedSource,
     cohort_step,
@@ -88,7 +89,8 @@ def run_experiment(
     log.info("patients shared between splits: %d", cohort.info["shared_patients"])
     trained = _train_all(config, opened, cohort, folder, workers)
     log.info("scoring and judging on test")
-    scored = score_all(trained, cohort, folder / "predictions")
+    selective = "selective_testing" in config.evaluate.sections
+    scored = score_all(trained, cohort, folder / "predictions", untested=selective)
     results = judge_all(scored, cohort, config, folder / "labels")
     written = results.save(folder)
     report = _report(config, opened, cohort, results, folder, folder)
@@ -189,6 +191,8 @@ def _report(
     last = config.models[-1]
     drawn = Predictions.read(predictions_path(folder / "predictions", last.name, last.tasks[0]))
     task = TASKS[last.tasks[0]]
+    if config.report.original_examples:
+        draw_original_examples(task, cohort, opened.source, out / "figures")
     return write_report(
         results,
         out,

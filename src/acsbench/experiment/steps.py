@@ -241,11 +241,17 @@ def _cohort_fingerprint(cohort: Cohort) -> str:
 
 
 def datasets(
-    step: ModelStep, cohort: Cohort, store: WaveformStore | None, split: str
+    step: ModelStep,
+    cohort: Cohort,
+    store: WaveformStore | None,
+    split: str,
+    *,
+    untested: bool = False,
 ) -> WaveformDataset:
-    """Records of one split for the tasks of a step."""
+    """Records of one split for the tasks of a step; see `load_dataset`."""
     tasks = [TASKS[name] for name in step.tasks]
-    return load_dataset(cohort, store, tasks[0] if len(tasks) == 1 else tasks, split)
+    asked = tasks[0] if len(tasks) == 1 else tasks
+    return load_dataset(cohort, store, asked, split, untested=untested)
 
 
 def predictions_path(folder: Path, model: str, task: str, split: str = "test") -> Path:

@@ -16,7 +16,7 @@ from acsbench.recording import Recording
 from acsbench.report.svg import drawing, svg_text
 from acsbench.signal.leads import PAGE_COLUMNS, STANDARD_12
 
-__all__ = ["draw_ecg", "save_ecg"]
+__all__ = ["draw_ecg", "page_rows", "save_ecg"]
 
 _PAPER, _MINOR, _MAJOR, _TRACE = "#fff8f6", "#f6d5cf", "#eba99f", "#161616"
 _ROW_MV = 2.5
@@ -65,7 +65,7 @@ def save_ecg(recording: Recording, *, path: Path) -> Path:
 
 
 def _figure(recording: Recording) -> Figure:
-    rows = _rows(recording)
+    rows = page_rows(recording)
     height_mv = _ROW_MV * len(rows)
     # 25 mm/s and 10 mm/mV, at 60 % of their size so that a page fits a screen
     left, right = -0.3, _PAGE_S + 0.05
@@ -112,7 +112,7 @@ def _broken(
     return np.column_stack([np.broadcast_to(v, n) for v in (first, last, np.nan)]).ravel()
 
 
-def _rows(recording: Recording) -> list[list[Trace]]:
+def page_rows(recording: Recording) -> list[list[Trace]]:
     """Traces of each drawn line: name, start in seconds, times, values."""
     quarter = _PAGE_S / len(PAGE_COLUMNS)
     lines: list[list[Trace]] = []

@@ -38,6 +38,7 @@ _TABLE_SHARES = (
     *("feature_ppv", "model_ppv", "share_without_feature", "base_share_without_feature", "lift"),
     *("positives_without_feature", "base_positives_without_feature", "ppv_without_feature"),
     *("ppv_without_low", "ppv_without_high", "feature_sensitivity", "model_sensitivity"),
+    *("mean", "sem", "clustered_se"),
 )
 _PARTS = (
     ("denominator", "numerator"),

@@ -63,12 +63,15 @@ class ReportConfig(StepConfig):
         By default the run's name.
     n_examples : int
         ECGs drawn on paper grid, at most 4.
+    original_examples : bool
+        Also draw the original's four groups of 16 ECGs (E10) into ``figures/``, beside the page.
     with_ids : bool
         Show ids of ECGs; without it the page holds neither ids nor dates.
     """
 
     title: str | None = None
     n_examples: int = Field(default=4, ge=0, le=4)
+    original_examples: bool = False
     with_ids: bool = False
 
 

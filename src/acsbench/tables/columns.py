@@ -126,9 +126,12 @@ COHORT = Schema(
         Column("is_tested", "flag", nullable=False),
         Column("is_untested", "flag", nullable=False),
         Column("ecg_order", "integer"),
+        Column("ecg_date", "date", required=False),
+        Column("raw_sha256", "text", required=False),
     ),
 )
-"""``exclusion`` names the step that dropped a record; ``ecg_order`` counts a visit's ECGs."""
+"""``exclusion`` names the step that dropped a record; ``ecg_order`` counts a visit's ECGs;
+``raw_sha256`` is equal for equal waveforms."""
 FLOW = Schema(
     "flow",
     ("order",),
@@ -154,7 +157,16 @@ LABELS = Schema(
         Column("split", "text", required=False, nullable=False, values=SPLITS),
         Column("is_tested", "flag", required=False),
         Column("ecg_order", "integer", required=False),
+        Column("ecg_date", "date", required=False),
+        Column("ecg_datetime", "datetime", required=False),
+        Column("raw_sha256", "text", required=False),
+        Column("duplicate_group", "text", required=False),
     ),
     key_if_there=("task",),
 )
-"""``label`` is 0, 1 or empty; with a ``task`` column the key is ``ecg_id`` and ``task``."""
+"""``label`` is 0, 1 or empty; with a ``task`` column the key is ``ecg_id`` and ``task``.
+
+Rows that are not ``is_tested`` and have no label are the untested, whose outcome nobody looked for.
+A date or time says which ECG of a patient is the first; equal values of ``duplicate_group`` or
+``raw_sha256`` are one waveform, or nearly one.
+"""

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from acsbench.experiment.judging import choose_examples
+from acsbench.experiment.examples import choose_examples, draw_original_examples
 from acsbench.predictions import Predictions
 from acsbench.recording import Recording
 from acsbench.tables import Cohort
@@ -48,3 +49,33 @@ def test_examples_are_the_middle_of_each_group_with_or_without_findings(
     assert len({one.group for one in found}) == len(found) == n_groups
     if not flags:
         assert [one.recording.ecg_id for one in found] == ["e3", "e9"]
+
+
+def test_the_original_groups_are_drawn_a_sheet_each_without_ids(tmp_path: Path) -> None:
+    n = 60
+    ids = [f"e{i:02}" for i in range(n)]
+    frame = pl.DataFrame(
+        {
+            "ecg_id": ids,
+            "patient_id": ids,
+            "split": ["test"] * n,
+            "is_included": [True] * n,
+            "is_tested": [True] * n,
+            "stent_or_cabg_010_day": [i % 2 == 0 for i in range(n)],
+            "has_st_eleva": [i % 4 < 2 for i in range(n)],
+            **{
+                name: [False] * n
+                for name in ("has_depress", "has_twave_inver", "has_twave_abnormal")
+            },
+        }
+    )
+    cohort = Cohort(frame=frame, flow=pl.DataFrame(), source="hand", scheme="patient")
+    files = draw_original_examples(TASKS["acs"], cohort, Shelf(), tmp_path)  # type: ignore[arg-type]
+    assert [file.name for file in files] == [
+        f"original-examples-{event}-{name}-features.png"
+        for event in ("event", "no-event")
+        for name in ("with", "without")
+    ]
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+    few = Cohort(frame=frame[:20], flow=pl.DataFrame(), source="hand", scheme="patient")
+    assert draw_original_examples(TASKS["acs"], few, Shelf(), tmp_path) == []  # type: ignore[arg-type]
