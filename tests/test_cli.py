@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from acsbench import registry
@@ -150,7 +151,14 @@ def test_the_steps_one_by_one_take_a_limit(
 ) -> None:
     hospital = ("--source", "synthetic", "--path", str(tmp_path / "h"))
     cohort, store, model = (str(tmp_path / name) for name in ("cohort", "store", "model"))
-    assert run("cohort", *hospital, "--set", "n_patients=150", "--out", cohort) == 0
+    split = str(tmp_path / "split.csv")
+    build = ("cohort", *hospital, "--set", "n_patients=150", "--write-split", split)
+    assert run(*build, "--out", cohort) == 0
+    assert not (Path(cohort) / "quality-parts").exists()
+    with_ids_only = pl.read_csv(split)
+    assert with_ids_only.columns == ["patient_id", "split"]
+    assert run(*build, "--out", str(tmp_path / "again")) == 2
+    assert "is not overwritten" in capsys.readouterr().err
     steps = ("--cohort", cohort, "--limit", "150")
     assert run("process", *steps, "--recipe", "recorded-12", "--out", store) == 0
     limited = ("--store", store, "--task", "acs")

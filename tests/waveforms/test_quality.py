@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,43 @@ def test_quality_is_the_same_for_any_number_of_workers() -> None:
     assert unreadable.select("ecg_id", "reasons").rows() == [("e004", "truncated")]
     loud = one.filter(pl.col("reasons").str.contains("out_of_range"))
     assert loud["ecg_id"].unique().to_list() == ["e005"]
+
+
+@dataclass(frozen=True)
+class Interrupted(Shelf):
+    """Asked to stop when the fifth ECG is read."""
+
+    def recordings(self, ids: Sequence[str]) -> Iterator[Recording | RecordingError]:
+        for found in super().recordings(ids):
+            if found.ecg_id == "e004":
+                raise KeyboardInterrupt
+            yield found
+
+
+@dataclass(frozen=True)
+class Listening(Shelf):
+    """Remembers what was asked for."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def recordings(self, ids: Sequence[str]) -> Iterator[Recording | RecordingError]:
+        self.asked.extend(ids)
+        return super().recordings(ids)
+
+
+def test_a_check_that_was_stopped_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acsbench.waveforms.quality._CHUNK", 2)
+    with pytest.raises(KeyboardInterrupt):
+        check_quality(Interrupted(), folder=tmp_path, n_jobs=1)
+    again = Listening()
+    found = check_quality(again, folder=tmp_path, n_jobs=1)
+    assert again.asked == ["e004", "e005"]
+    assert found.equals(check_quality(Shelf(), n_jobs=1))
+    other = Listening()
+    check_quality(other, ids=["e000", "e001"], folder=tmp_path, n_jobs=1)
+    assert other.asked == ["e000", "e001"]  # other ECGs are other work
 
 
 def test_the_summary_counts_ecgs_and_leads_and_the_picture_is_the_same_twice() -> None:

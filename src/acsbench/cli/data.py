@@ -49,6 +49,10 @@ def cohort(
     out: Out,
     path: SourcePath = None,
     scheme: Annotated[str | None, typer.Option(help="patient, folds, file or paper.")] = None,
+    write_split: Annotated[
+        Path | None,
+        typer.Option(help="CSV to write the split to, ids only; others use it by the scheme file."),
+    ] = None,
     set_: Set = None,
     json: Json = False,
     dry_run: DryRun = False,
@@ -61,9 +65,12 @@ def cohort(
 ) -> None:
     """Build the cohort of a source. Checks every ECG first, and counts every exclusion."""
     from acsbench.cohort.build import CohortConfig, build_cohort
+    from acsbench.cohort.split import write_split_file
     from acsbench.experiment.steps import cohort_step, open_step
     from acsbench.provenance import parse_config
 
+    if write_split is not None and write_split.exists():
+        raise InputError(f"{write_split} exists and is not overwritten. Name another file.")
     options = assignments(set_)
     of_cohort = {k: options.pop(k) for k in list(options) if k in CohortConfig.model_fields}
     if scheme is not None:
@@ -76,6 +83,8 @@ def cohort(
         built = cohort_step(
             opened, out, config=config, seed=seed or 0, workers=workers(jobs, engine, scheduler)
         )
+        if write_split is not None:
+            write_split_file(built.frame, write_split)
     emit(_describe(built), _flow_text(built), as_json=json)
 
 

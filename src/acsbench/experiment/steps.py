@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,11 @@ def _accepts(entry: Any, parameter: str) -> bool:
 def _checked(opened: OpenedSource, folder: Path, *, workers: Workers | None) -> pl.DataFrame:
     """Check the quality of every ECG and write ``quality.parquet``."""
     ids = list(opened.tables.ecgs["ecg_id"])
-    quality = check_quality(opened.source, ids=ids, workers=workers)
+    parts = folder / "quality-parts"
+    quality = check_quality(opened.source, ids=ids, folder=parts, workers=workers)
     with atomic_path(folder / "quality.parquet") as temporary:
         quality.write_parquet(temporary)
+    shutil.rmtree(parts, ignore_errors=True)  # no ECG, no folder
     return quality
 
 

@@ -6,6 +6,7 @@ Nothing is judged here: `acsbench.waveforms.quality` compares these numbers with
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -76,11 +77,15 @@ def clipped_share(finite: NDArray[np.float64], *, sampling_rate: float) -> float
         if abs(extreme - middle) <= _BASELINE_SHARE * (largest - smallest):
             continue
         away = np.abs(finite - extreme)
-        at = np.flatnonzero(away <= step)
-        for run in np.split(at, np.flatnonzero(np.diff(at) > 1) + 1):
-            outside = away[[max(run[0] - beside, 0), min(run[-1] + beside, finite.size - 1)]]
-            is_abrupt = outside.max() > 4 * step or run.size >= _CLIP_LONG_RUN_S * sampling_rate
-            clipped += run.size if run.size >= shortest and is_abrupt else 0
+        edges = np.flatnonzero(np.diff(away <= step, prepend=False, append=False))
+        starts, ends = edges[::2], edges[1::2]
+        sizes = ends - starts
+        outside = np.maximum(
+            away[np.maximum(starts - beside, 0)],
+            away[np.minimum(ends - 1 + beside, finite.size - 1)],
+        )
+        is_abrupt = (outside > 4 * step) | (sizes >= _CLIP_LONG_RUN_S * sampling_rate)
+        clipped += int(sizes[(sizes >= shortest) & is_abrupt].sum())
     return clipped / finite.size
 
 
@@ -102,23 +107,22 @@ def noise_shares(finite: NDArray[np.float64], *, sampling_rate: float) -> tuple[
     """
     if finite.size < sampling_rate:
         return float("nan"), float("nan")
-    window = np.hanning(finite.size)
+    window, bands = _spectrum(finite.size, sampling_rate)
     power = np.abs(np.fft.rfft((finite - finite.mean()) * window)) ** 2
-    hz = np.fft.rfftfreq(finite.size, 1 / sampling_rate)
-
-    def between(low: float, high: float) -> float:
-        first, last = np.searchsorted(hz, (low, high))
-        return float(power[first:last].sum())
-
-    signal = between(1, 40)
+    signal, above, *around = (float(power[band].sum()) for band in bands)
     if signal <= 0:
         return float("nan"), float("nan")
-    hum = max(
-        between(mains - 1, mains + 1)
-        - (between(mains - 3, mains - 1) + between(mains + 1, mains + 3)) / 2
-        for mains in (50, 60)
-    )
-    return between(40, np.inf) / signal, max(hum, 0.0) / signal
+    hum = max(at - (below + over) / 2 for below, at, over in (around[:3], around[3:]))
+    return above / signal, max(hum, 0.0) / signal
+
+
+@lru_cache(maxsize=32)
+def _spectrum(size: int, sampling_rate: float) -> tuple[NDArray[np.float64], list[slice]]:
+    """Window, and bands of 1 to 40 Hz, above 40 Hz, and below, at and over 50 and 60 Hz."""
+    hz = np.fft.rfftfreq(size, 1 / sampling_rate)
+    mains = [(at + low, at + low + 2) for at in (50, 60) for low in (-3, -1, 1)]
+    edges = np.searchsorted(hz, [(1, 40), (40, np.inf), *mains])
+    return np.hanning(size), [slice(*pair) for pair in edges]
 
 
 def baseline_range(finite: NDArray[np.float64], *, sampling_rate: float) -> float:

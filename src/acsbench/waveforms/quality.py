@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from acsbench.errors import InputError, RecordingError
 from acsbench.parallel import Workers, map_units
+from acsbench.provenance import atomic_path, json_sha256
 from acsbench.recording import Recording
 from acsbench.signal.lead_checks import (
     arm_check,
@@ -26,7 +28,7 @@ from acsbench.signal.lead_checks import (
     read_rhythm,
 )
 from acsbench.signal.leads import LONG_LEADS, PAGE_ROWS
-from acsbench.tables import QUALITY, Tables, check
+from acsbench.tables import QUALITY, Tables, check, read_table
 
 __all__ = ["REASONS", "HasRecordings", "check_quality", "raw_sha256"]
 
@@ -74,6 +76,7 @@ REASONS = {
 """Code of each check, and when it fails. Limits are start values: specification W5, and the 99th
 percentile of LUDB and PTB-XL for noise."""
 _CHUNK = 256
+_SCHEMA = {c.name: pl.Float64 if c.kind == "number" else pl.String for c in QUALITY.columns}
 
 
 class HasRecordings(Protocol):
@@ -92,6 +95,7 @@ def check_quality(
     source: HasRecordings,
     *,
     ids: Sequence[str] | None = None,
+    folder: Path | None = None,
     n_jobs: int | None = None,
     workers: Workers | None = None,
 ) -> pl.DataFrame:
@@ -105,6 +109,9 @@ def check_quality(
     source : Source
     ids : sequence of str, optional
         By default every ECG of the source.
+    folder : Path, optional
+        Where finished parts are kept, so that a stopped check goes on where it was. Whoever
+        gave the folder removes it.
     n_jobs : int, optional
         Worker processes on this machine. The table does not depend on it.
     workers : Workers, optional
@@ -122,13 +129,21 @@ def check_quality(
     """
     ids = sorted(source.tables().ecgs["ecg_id"] if ids is None else ids)
     chunks = [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
-    chosen = workers or Workers(n_jobs=n_jobs)
-    parts = map_units(_CheckChunk(source), chunks, workers=chosen, label="quality")
-    rows = [row for part in parts for row in part]
-    schema = {c.name: pl.Float64 if c.kind == "number" else pl.String for c in QUALITY.columns}
-    table = _mark_duplicates(pl.DataFrame(rows, schema=schema))
+    kept = None if folder is None else folder / _job(source, ids)
+    parts = map_units(
+        _CheckChunk(source, kept),
+        list(enumerate(chunks)),
+        workers=workers or Workers(n_jobs=n_jobs),
+        label="quality",
+    )
+    table = _mark_duplicates(pl.concat([pl.DataFrame(schema=_SCHEMA), *parts]))
     _refuse_microvolts(table)
     return check(table, QUALITY)
+
+
+def _job(source: HasRecordings, ids: Sequence[str]) -> str:
+    """Name of the work: other ECGs, or other limits, are other work."""
+    return json_sha256([source.tables().fingerprint, list(ids), REASONS])[:16]
 
 
 def _refuse_microvolts(table: pl.DataFrame) -> None:
@@ -171,12 +186,21 @@ def _mark_duplicates(table: pl.DataFrame) -> pl.DataFrame:
 @dataclass(frozen=True)
 class _CheckChunk:
     source: HasRecordings
+    folder: Path | None
 
-    def __call__(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+    def __call__(self, unit: tuple[int, Sequence[str]]) -> pl.DataFrame:
+        number, ids = unit
+        file = None if self.folder is None else self.folder / f"part-{number:05d}.parquet"
+        if file is not None and file.is_file():
+            return read_table(file)
         rows: list[dict[str, Any]] = []
         for found in self.source.recordings(ids):
             rows += [_unreadable(found)] if isinstance(found, RecordingError) else _check(found)
-        return rows
+        part = pl.DataFrame(rows, schema=_SCHEMA)
+        if file is not None:
+            with atomic_path(file) as temporary:
+                part.write_parquet(temporary)
+        return part
 
 
 def _unreadable(error: RecordingError) -> dict[str, Any]:
