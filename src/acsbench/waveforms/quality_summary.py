@@ -65,7 +65,7 @@ def quality_svg(quality: pl.DataFrame, *, title: str = "") -> str:
     quality : DataFrame
         See `tables.QUALITY`.
     title : str
-        Above the picture.
+        Begins the line above the picture.
 
     Returns
     -------
@@ -104,7 +104,8 @@ def quality_svg(quality: pl.DataFrame, *, title: str = "") -> str:
                         )
         axes.set_xticks(range(len(leads)), leads, rotation=60)
         axes.set_yticks(range(len(reasons)), reasons)
-        axes.set_title(title or f"% of {n_ecgs:,} ECGs with each finding, by lead", loc="left")
+        named = f"{title}: " if title else ""
+        axes.set_title(f"{named}% of {n_ecgs:,} ECGs with each finding, by lead", loc="left")
         figure.tight_layout()
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None})
