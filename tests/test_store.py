@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,21 @@ def test_what_does_not_fit_is_refused_and_never_clipped(value: float, reason: st
     with pytest.raises(RecordingError) as caught:
         encode("x", made)
     assert caught.value.reason == reason
+
+
+def test_a_waveform_that_lies_transposed_in_memory_comes_back_as_it_was(tmp_path: Path) -> None:
+    first, second = waveform(0, masked=True), waveform(1, masked=True)
+    turned = replace(
+        first, signal=np.asfortranarray(first.signal), mask=np.asfortranarray(first.mask)
+    )
+    write_shard(tmp_path, 0, [("a", turned), ("b", second)], shape=(3, 50), job="j")
+    recipe = {"name": "r", "version": 1, "parameters": {}}
+    finish_store(tmp_path, n_shards=1, recipe=recipe, inputs={}, example=turned)
+    store = WaveformStore.open(tmp_path)
+    for ecg_id, made in (("a", first), ("b", second)):
+        found = store.read(ecg_id)
+        np.testing.assert_allclose(found.signal, made.signal, atol=SCALE)
+        np.testing.assert_array_equal(found.mask, made.mask)
 
 
 def test_failed_records_keep_their_row_and_their_reason(folder: Path) -> None:

@@ -158,7 +158,8 @@ def _remove(path: Path) -> None:
 
 def _write_array(path: Path, rows: Sequence[NDArray[Any]]) -> None:
     header = np.lib.format.header_data_from_array_1_0(rows[0])
-    header["shape"] = (len(rows), *rows[0].shape)
+    # rows are written in C order below, whatever order the first one has in memory
+    header |= {"shape": (len(rows), *rows[0].shape), "fortran_order": False}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         # numpy's own writer loses the reason of a failure, and a full disk has to be named
         np.lib.format.write_array_header_1_0(stream, header)
