@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from planted import SMALL, sets
 
-from acsbench.errors import StoreError
+from acsbench.errors import ConfigError, StoreError
 from acsbench.models.augment import AugmentConfig, augment, lead_stretches
 from acsbench.models.base import make_model
 from acsbench.models.batches import augmentation, seed_of
@@ -65,6 +65,26 @@ def test_a_lead_of_a_printed_page_is_taken_away_where_it_is_printed() -> None:
     assert (mask == 1).any(), "one lead stays"
 
 
+def test_a_crop_is_one_stretch_of_all_leads() -> None:
+    whole, mask = changed(AugmentConfig())
+    starts = set()
+    for seed in range(10):
+        signal, its_mask = changed(AugmentConfig(crop_s=2.5), seed=seed)
+        assert signal.shape == its_mask.shape == (12, 250)
+        start = int(np.flatnonzero(whole[1, :251] == signal[1, 0])[0])
+        np.testing.assert_array_equal(signal, whole[:, start : start + 250])
+        np.testing.assert_array_equal(its_mask, mask[:, start : start + 250])
+        starts.add(start)
+    assert len(starts) > 5
+    np.testing.assert_array_equal(changed(AugmentConfig(crop_s=99))[0], whole)
+
+
+@pytest.mark.parametrize("name", ["resnet6", "ecg_omi"])
+def test_a_network_of_one_length_refuses_crops(name: str) -> None:
+    with pytest.raises(ConfigError, match="records of one length alone"):
+        make_model(name, augment={"crop_s": 1.0})
+
+
 def test_zero_strengths_change_nothing() -> None:
     assert AugmentConfig().changes_nothing
     assert not ALL.changes_nothing
@@ -89,8 +109,17 @@ def test_records_change_by_seed_epoch_and_row_and_joined_pages_are_not_shifted(
     try:
         with pytest.raises(StoreError, match="whose rows join leads"):
             augmentation(train, ALL, seed=1, epoch=lambda: 0)
+        with pytest.raises(StoreError, match=r"augment\.crop_s"):
+            augmentation(train, AugmentConfig(crop_s=1), seed=1, epoch=lambda: 0)
     finally:
         store.manifest.info["lead_names"] = ["a", "b", "c"]
+
+
+def test_a_network_trains_on_crops_and_scores_whole_records(store: WaveformStore) -> None:
+    train, val, test = sets(store)
+    model = make_model("s4", width=4, n_states=4, epochs=1, threads=1, augment={"crop_s": 2.5})
+    model.fit(train, val)
+    assert model.predict_proba(test).shape == (len(test), 2)
 
 
 def test_training_is_changed_and_scoring_is_not(store: WaveformStore) -> None:

@@ -33,6 +33,10 @@ class AugmentConfig(StepConfig):
         Longest shift in time, in seconds; what leaves is lost. Not for pages whose rows join leads.
     wander : float
         Largest amplitude of a slow sine added to each lead, in the unit of the waveform.
+    crop_s : float or None
+        Train on a random stretch of so many seconds, the same for all leads; scoring takes the
+        whole record. Cheaper by its share of a record. Not for pages whose rows join leads, and
+        for networks that average over time: S4.
     """
 
     amplitude: float = Field(default=0.0, ge=0, le=1)
@@ -40,6 +44,7 @@ class AugmentConfig(StepConfig):
     time_mask: float = Field(default=0.0, ge=0, lt=1)
     shift_s: float = Field(default=0.0, ge=0)
     wander: float = Field(default=0.0, ge=0)
+    crop_s: float | None = Field(default=None, gt=0)
 
     @property
     def changes_nothing(self) -> bool:
@@ -66,9 +71,12 @@ def augment(
     sampling_rate: float,
     seed: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Change one waveform and its mask, both (leads, samples); the same seed, the same change."""
+    """Change one waveform and its mask, both (leads, samples); the same seed, the same change.
+
+    With ``crop_s`` they come back shorter.
+    """
     rng = np.random.default_rng(seed)
-    signal, mask = signal.copy(), mask.copy()
+    signal, mask = _crop(signal, mask, config.crop_s, sampling_rate, rng)
     n_samples = signal.shape[1]
     signal *= np.float32(np.exp(config.amplitude * rng.standard_normal()))
     if config.wander:
@@ -89,6 +97,21 @@ def augment(
         mask[:, start : start + length] = 0
     signal[mask == 0] = 0
     return signal, mask
+
+
+def _crop(
+    signal: NDArray[np.float32],
+    mask: NDArray[np.uint8],
+    seconds: float | None,
+    sampling_rate: float,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Copy a random stretch, or everything where the record is no longer than that."""
+    n_samples = signal.shape[1]
+    length = n_samples if seconds is None else min(round(seconds * sampling_rate), n_samples)
+    start = int(rng.integers(n_samples - length + 1)) if length < n_samples else 0
+    stretch = slice(start, start + length)
+    return signal[:, stretch].copy(), mask[:, stretch].copy()
 
 
 def _wander(

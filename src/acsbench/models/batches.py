@@ -105,15 +105,16 @@ def augmentation(
     Raises
     ------
     StoreError
-        When rows that join leads would be shifted.
+        When rows that join leads would be shifted or cropped.
     """
     store = data.store
     if config.changes_nothing or store is None:
         return None
-    if config.shift_s and any("+" in name for name in store.lead_names):
+    moving = "shift_s" if config.shift_s else "crop_s" if config.crop_s else None
+    if moving and any("+" in name for name in store.lead_names):
         raise StoreError(
-            f"augment.shift_s moves samples of one lead into another on recipe '{store.recipe}', "
-            "whose rows join leads. Set it to 0, or recipe = 'recorded_12'."
+            f"augment.{moving} moves samples of one lead into another on recipe '{store.recipe}', "
+            "whose rows join leads. Leave it out, or set recipe = 'recorded_12'."
         )
 
     def change(index: int, waveform: Any, mask: Any) -> tuple[Any, Any]:

@@ -124,6 +124,13 @@ class NetworkConfig(StepConfig):
         if self.covariates:
             raise ConfigError(f"Model '{self.network}' has no place for covariates; a ResNet has.")
 
+    def _refuse_crops(self) -> None:
+        if self.augment.crop_s is not None:
+            raise ConfigError(
+                f"Model '{self.network}' scores records of one length alone, so augment.crop_s has "
+                "no place; s4, resnet18 and resnet50 take any length."
+            )
+
 
 class ResNetConfig(NetworkConfig):
     """Sizes of `networks.resnet.ResNet`.
@@ -138,6 +145,12 @@ class ResNetConfig(NetworkConfig):
     hidden: int = Field(default=256, ge=1)
     kernel: int = Field(default=7, ge=1)
     dropout: float = Field(default=0.5, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _without_crops(self) -> ResNetConfig:
+        if self.network == "resnet6":
+            self._refuse_crops()
+        return self
 
     def build(self, shape: Shape) -> nn.Module:
         """Make a ResNet of the depth that the network's name says."""
@@ -218,8 +231,9 @@ class OmiConfig(NetworkConfig):
     hidden: int = Field(default=31, ge=1)
 
     @model_validator(mode="after")
-    def _without_covariates(self) -> OmiConfig:
+    def _without_covariates_or_crops(self) -> OmiConfig:
         self._refuse_covariates()
+        self._refuse_crops()
         return self
 
     def build(self, shape: Shape) -> nn.Module:
