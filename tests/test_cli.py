@@ -12,7 +12,8 @@ from acsbench import registry
 from acsbench.cli import main
 
 COMMANDS = (
-    *("demo", "run", "quality", "cohort", "audit", "process", "train", "predict"),
+    *("demo", "run", "quality", "cohort", "audit", "process", "train", "sweep"),
+    *("predict",),
     *("evaluate", "compare", "report", "show", "convert", "download", "list", "doctor"),
 )
 

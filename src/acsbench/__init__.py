@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from acsbench.errors import AcsbenchError as AcsbenchError
     from acsbench.evaluation.evaluate import evaluate as evaluate
     from acsbench.experiment.run import run_experiment as run_experiment
+    from acsbench.experiment.sweep import run_sweep as run_sweep
     from acsbench.models.base import load_model as load_model
     from acsbench.models.base import make_model as make_model
     from acsbench.models.base import predict as predict
@@ -60,6 +61,7 @@ _HOME = {
     "process_waveforms": "waveforms.process",
     "read_file": "sources.formats",
     "run_experiment": "experiment.run",
+    "run_sweep": "experiment.sweep",
     "write_report": "report.page",
 }
 

@@ -67,7 +67,8 @@ def _options(
 
 for _command in (
     *(runs.demo, runs.run),
-    *(data.quality, data.cohort, data.audit, data.process, models.train, models.predict),
+    *(data.quality, data.cohort, data.audit, data.process, models.train, models.sweep),
+    *(models.predict,),
     *(judge.evaluate, judge.compare, runs.report),
     *(data.show, data.convert, data.download),
     *(runs.list_, runs.doctor),

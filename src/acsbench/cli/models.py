@@ -1,7 +1,8 @@
-"""Commands of makers: train, predict."""
+"""Commands of makers: train, sweep, predict."""
 
 from __future__ import annotations
 
+import json as json_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,18 +12,22 @@ from acsbench.cli.options import (
     CohortFolder,
     Debug,
     DryRun,
+    Engine,
     Json,
     Limit,
     Out,
+    Scheduler,
     Seed,
     Set,
     StoreFolder,
     assignments,
     emit,
     pairs,
+    workers,
 )
+from acsbench.errors import StepError
 
-__all__ = ["predict", "train"]
+__all__ = ["predict", "sweep", "train"]
 
 
 def train(
@@ -63,6 +68,65 @@ def train(
     train_step(step, built, opened, out, seed=seed or 0, init_from=init_from)
     result = {"model": str(out), "name": step.name, "tasks": list(step.tasks)}
     return emit(result, pairs(result), as_json=json)
+
+
+def sweep(
+    config: Annotated[Path, typer.Argument(help="Experiment file, TOML; its [sweep] is optional.")],
+    out: Annotated[Path | None, typer.Option(help="Folder; by default runs/<name>-sweep.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Name of a model of the file; repeatable.")
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Fit every model for this task; repeatable.")
+    ] = None,
+    ensemble: Annotated[bool | None, typer.Option(help="Judge the ensemble of seeds.")] = None,
+    set_: Set = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+    limit: Limit = None,
+    seed: Seed = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Fits at a time; by default 1, on every core.")
+    ] = None,
+    engine: Engine = "local",
+    scheduler: Scheduler = None,
+    debug: Debug = False,
+) -> None:
+    """Fit models x tasks x seeds into one table. Finished fits are kept, failed ones listed."""
+    from acsbench.experiment.config import read_experiment
+    from acsbench.experiment.sweep import plan_sweep, run_sweep
+    from acsbench.experiment.sweep_table import summary_text
+
+    told = {"seeds": seeds, "models": model, "tasks": task, "ensemble": ensemble}
+    changes = [f"sweep.{key}={_toml(value)}" for key, value in told.items() if value is not None]
+    changes += [
+        f"{key}={value}" for key, value in (("seed", seed), ("limit", limit)) if value is not None
+    ]
+    experiment = read_experiment(config, [*(set_ or ()), *changes])
+    if dry_run:
+        plan = plan_sweep(experiment)
+        return emit(plan, pairs(plan), as_json=json)
+    done = run_sweep(experiment, out=out, workers=workers(jobs or 1, engine, scheduler))
+    result = {
+        "table": str(done.folder / "sweep.csv"),
+        "summary": done.summary.to_dicts(),
+        "failures": done.failures.to_dicts(),
+        "remarks": list(done.remarks),
+    }
+    notes = "".join(f"Note: {remark}\n" for remark in done.remarks)
+    emit(result, f"{summary_text(done.summary)}\n\n{notes}{result['table']}", as_json=json)
+    if len(done.failures):
+        raise StepError(
+            f"{len(done.failures):,} fits failed; see {done.folder / 'failures.csv'}. The others "
+            "are kept: start again to try these once more."
+        )
+    return None
+
+
+def _toml(value: object) -> str:
+    """Write a bool, number or list of text as TOML does, which here is as JSON does."""
+    return json_module.dumps(value)
 
 
 def predict(

@@ -17,7 +17,14 @@ from acsbench.provenance import StepConfig, parse_config
 from acsbench.registry import canonical
 from acsbench.report.page import ReportConfig
 
-__all__ = ["ExperimentConfig", "ModelStep", "ProcessStep", "SourceStep", "read_experiment"]
+__all__ = [
+    "ExperimentConfig",
+    "ModelStep",
+    "ProcessStep",
+    "SourceStep",
+    "SweepConfig",
+    "read_experiment",
+]
 
 
 class SourceStep(StepConfig):
@@ -80,6 +87,41 @@ class ModelStep(StepConfig):
         return tuple(canonical(name) for name in names)
 
 
+class SweepConfig(StepConfig):
+    """What `acsbench sweep` crosses; `acsbench run` does not look at it.
+
+    Attributes
+    ----------
+    seeds : int or tuple of int
+        So many, counted from the run's seed; or the seeds themselves.
+    models : tuple of str
+        Names of models of the run; by default all. Those they start from are fitted too.
+    tasks : tuple of str
+        Fit every model for each of these, in the place of its own task; a model that another one
+        starts from keeps its own.
+    ensemble : bool
+        Judge the ensemble of a model's seeds beside them.
+    """
+
+    seeds: int | tuple[int, ...] = 3
+    models: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    ensemble: bool = True
+
+    @model_validator(mode="after")
+    def _seeds_are_seeds(self) -> Self:
+        given = (self.seeds,) if isinstance(self.seeds, int) else self.seeds
+        if not given or min(given) < (1 if isinstance(self.seeds, int) else 0):
+            raise ValueError("seeds is their number, at least 1, or a list of them, 0 or more each")
+        return self
+
+    def seed_list(self, first: int) -> tuple[int, ...]:
+        """The seeds, each once."""
+        if isinstance(self.seeds, int):
+            return tuple(range(first, first + self.seeds))
+        return tuple(dict.fromkeys(self.seeds))
+
+
 class ExperimentConfig(StepConfig):
     """A whole run.
 
@@ -91,7 +133,7 @@ class ExperimentConfig(StepConfig):
         Seeds every step that does not set its own.
     limit : int or None
         Use at most so many ECGs, to try things out; results are marked as not reportable.
-    source, cohort, process, models, evaluate, report
+    source, cohort, process, models, sweep, evaluate, report
         One section per step.
     compare_flags : bool
         Judge the source's classical findings beside the models.
@@ -104,6 +146,7 @@ class ExperimentConfig(StepConfig):
     cohort: CohortConfig = CohortConfig()
     process: ProcessStep = ProcessStep()
     models: tuple[ModelStep, ...] = Field(min_length=1)
+    sweep: SweepConfig = SweepConfig()
     compare_flags: bool = True
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
@@ -121,6 +164,12 @@ class ExperimentConfig(StepConfig):
                     f"listed above it nor a folder or file.{did_you_mean(step.init_from, seen)}"
                 )
             seen.append(step.name)
+        for name in self.sweep.models:
+            if name not in seen:
+                raise ValueError(
+                    f"sweep.models names '{name}', which is no model of the run."
+                    f"{did_you_mean(name, seen)} Known: {', '.join(seen)}"
+                )
         return self
 
     def to_toml(self) -> str:

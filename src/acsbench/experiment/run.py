@@ -30,7 +30,7 @@ from acsbench.store import WaveformStore
 from acsbench.tables import Cohort
 from acsbench.tasks import TASKS
 
-__all__ = ["RunResult", "rewrite_report", "run_experiment"]
+__all__ = ["RunResult", "make_stores", "rewrite_report", "run_experiment"]
 
 log = logging.getLogger("acsbench")
 
@@ -114,19 +114,20 @@ def _claim(folder: Path, config: ExperimentConfig) -> None:
     atomic_text(path, text)
 
 
-def _train_all(
+def make_stores(
     config: ExperimentConfig,
     opened: OpenedSource,
     cohort: Cohort,
     folder: Path,
     workers: Workers,
-) -> list[Trained]:
+) -> dict[str, WaveformStore | None]:
+    """Store of each model of a run, by the model's name; None for models of features only."""
     # every model is made once before anything slow, so that a wrong name or parameter shows now
     recipes = {
         step.name: make_step_model(step, seed=config.seed, folder=None).recipe
         for step in config.models
     }
-    stores: dict[str, WaveformStore] = {}
+    stores: dict[str | None, WaveformStore] = {}
     for recipe in dict.fromkeys(r for r in recipes.values() if r is not None):
         log.info("processing waveforms: recipe %s", recipe)
         stores[recipe] = store_step(
@@ -138,11 +139,21 @@ def _train_all(
             max_failed_share=config.process.max_failed_share,
             workers=workers,
         )
+    return {name: stores.get(recipe) for name, recipe in recipes.items()}
+
+
+def _train_all(
+    config: ExperimentConfig,
+    opened: OpenedSource,
+    cohort: Cohort,
+    folder: Path,
+    workers: Workers,
+) -> list[Trained]:
+    stores = make_stores(config, opened, cohort, folder, workers)
     trained = []
     for step in config.models:
         log.info("training %s on task %s", step.name, ", ".join(step.tasks))
-        wanted = recipes[step.name]
-        store = stores[wanted] if wanted is not None else None
+        store = stores[step.name]
         model = train_step(
             step,
             cohort,

@@ -214,6 +214,9 @@ def train_step(
         inputs["store"] = store.manifest.fingerprint
     if init_from is not None:
         inputs["init_from"] = model_fingerprint(init_from)
+    for member in step.parameters.get("members", ()):  # of an ensemble
+        if "folder" in member:
+            inputs[str(member["folder"])] = model_fingerprint(Path(member["folder"]))
     if holds(folder, step="train", config=wanted, inputs=inputs):
         return load_model(folder)
     model = make_step_model(step, seed=seed, folder=folder / "training", **extra)
