@@ -12,17 +12,22 @@ from collections.abc import Iterable, Sequence
 
 __all__ = [
     "AcsbenchError",
+    "AuditError",
+    "BoardError",
     "ConfigError",
     "HoldoutError",
     "InputError",
     "MissingDependencyError",
     "MissingPathError",
+    "NetworkError",
     "PredictionsError",
+    "QuotaError",
     "RecordingError",
     "StepError",
     "StoreError",
     "TableError",
     "UnknownNameError",
+    "VaultError",
     "did_you_mean",
     "first_few",
 ]
@@ -80,6 +85,41 @@ class PredictionsError(InputError):
 
 class HoldoutError(InputError):
     """Labels or patients were asked of a holdout, which has neither."""
+
+
+class BoardError(InputError):
+    """A board's definition, receipt or key is not what it has to be."""
+
+
+class VaultError(InputError):
+    """Hidden labels cannot be loaded or opened. The message holds no label."""
+
+
+class AuditError(AcsbenchError):
+    """A chain of audit entries was changed.
+
+    Parameters
+    ----------
+    seq : int
+        The first entry that does not fit.
+    detail : str
+    """
+
+    def __init__(self, seq: int, detail: str) -> None:
+        super().__init__(f"Audit entry {seq}: {detail}")
+        self.seq = seq
+
+
+class NetworkError(AcsbenchError, ConnectionError):
+    """A server cannot be reached, or does not answer as a board does."""
+
+    exit_code = 3
+
+
+class QuotaError(AcsbenchError):
+    """A team has no place left; the message says when there is one."""
+
+    exit_code = 4
 
 
 class RecordingError(InputError):
