@@ -112,7 +112,7 @@ def test_any_bytes_get_an_answer_and_a_refusal_says_why(content):
     found = check_file(content, VERSION)
     if isinstance(found, Refused):
         assert found.findings
-        assert all(one.message.isprintable() and "{" not in one.message for one in found.findings)
+        assert all(one.message.isprintable() for one in found.findings)
     else:
         assert found.scores.shape == (8,)
         assert ((found.scores >= 0) & (found.scores <= 1)).all()
