@@ -15,6 +15,7 @@ COMMANDS = (
     *("demo", "run", "quality", "cohort", "audit", "process", "train", "sweep"),
     *("predict",),
     *("evaluate", "compare", "report", "show", "convert", "download", "list", "doctor"),
+    *("check", "verify"),
 )
 
 

@@ -1,8 +1,8 @@
 """The command line: parse, call one function, print its result.
 
 Nothing heavy is imported before a command runs, so that ``--help`` is quick. Results go to
-stdout, everything else to stderr. The commands stand in `runs`, `data`, `stores`, `models`
-and `judge`.
+stdout, everything else to stderr. The commands stand in `runs`, `data`, `stores`, `models`,
+`judge` and `board`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from acsbench.cli import data, judge, models, runs, stores
+from acsbench.cli import board, data, judge, models, runs, stores
 from acsbench.cli.options import debugging
 from acsbench.errors import AcsbenchError, UnknownNameError, did_you_mean
 
@@ -71,6 +71,7 @@ for _command in (
     *(models.predict,),
     *(judge.evaluate, judge.compare, runs.report),
     *(data.show, data.convert, data.download),
+    *(board.check, board.verify),
     *(runs.list_, runs.doctor),
 ):
     app.command(name=_command.__name__.rstrip("_"))(_command)
@@ -78,12 +79,14 @@ _store = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at 
 _store.command()(stores.verify)
 _store.command()(stores.export)
 app.add_typer(_store, name="store")
+app.add_typer(board.group, name="board")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
-    0 fine, 1 failed, 2 bad input or usage, 130 interrupted.
+    0 fine, 1 failed, 2 bad input, usage or findings, 3 network or server, 4 quota,
+    130 interrupted.
     """
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     logging.getLogger("acsbench").setLevel(logging.INFO)

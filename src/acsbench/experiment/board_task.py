@@ -35,7 +35,7 @@ from acsbench.sources.nightingale import SAMPLING_RATE, waveform_path
 from acsbench.tables import Cohort, read_table
 from acsbench.tasks import TASKS
 
-__all__ = ["MadeTask", "make_task"]
+__all__ = ["MadeTask", "make_task", "split_labels"]
 
 _CHUNK = 64
 _MAX_FAILED_SHARE = 0.05
@@ -108,7 +108,7 @@ def make_task(
     """
     cohort = Cohort.load(cohort_folder)
     _refuse_shared_patients(cohort, split)
-    labels = {name: _labels(cohort, name, split) for name in tasks}
+    labels = {name: split_labels(cohort, name, split) for name in tasks}
     opens = opens or datetime.now(UTC).replace(microsecond=0)
     for name, table in labels.items():  # before the long part
         check_truth(table, _version(name, table, opens, release))
@@ -148,8 +148,14 @@ def _refuse_shared_patients(cohort: Cohort, split: str) -> None:
         )
 
 
-def _labels(cohort: Cohort, name: str, split: str) -> pl.DataFrame:
-    """Labelled records of a split, with the columns that divide patients."""
+def split_labels(cohort: Cohort, name: str, split: str) -> pl.DataFrame:
+    """Labelled records of a split, with the columns that divide patients.
+
+    Raises
+    ------
+    InputError
+        When there are none.
+    """
     table = (
         TASKS[name]
         .labels(cohort)
