@@ -118,6 +118,22 @@ def test_the_best_possible_score_has_the_planted_auroc(
     assert low <= auroc(tested["treated"].cast(pl.Int64), tested["true_risk"]) <= high
 
 
+def test_lesions_stay_with_a_patient_who_returns_and_their_shares_stay_as_they_are() -> None:
+    agreement = {}
+    for rates in ("demo", "returning"):
+        visits = draw_people(10_000, seed=1, rates=rates, effect_mv=0.0).visits
+        tested = visits.filter(pl.col("tested") & ~pl.col("excluded"))
+        untested = visits.filter(~pl.col("tested") & ~pl.col("excluded"))
+        assert tested["lesion"].mean() == pytest.approx(0.407, abs=0.02)
+        assert untested["lesion"].mean() == pytest.approx(0.20, abs=0.02)
+        pairs = tested.join(untested, on="patient")
+        has, lacks = (pairs.filter(pl.col("lesion_right") == one) for one in (True, False))
+        agreement[rates] = has["lesion"].mean() - lacks["lesion"].mean()
+        assert auroc(tested["treated"].cast(pl.Int64), tested["true_risk"]) == 0.5
+    assert abs(agreement["demo"]) < 0.15
+    assert agreement["returning"] > 0.5
+
+
 # Table 1 of the published benchmark, at the level of ECGs
 TABLE_ONE = {
     "all": {"age": 58.28, "is_female": 0.548, "stent_or_cabg_010_day": 0.0164,

@@ -57,8 +57,10 @@ class SyntheticSource(StepConfig):
     n_patients : int
     seed : int
         Same options, same bytes.
-    rates : "demo" or "published"
-        ``demo`` tests 35 % of visits, so that a small hospital holds enough outcomes.
+    rates : "demo", "published" or "returning"
+        ``demo`` tests 35 % of visits, so that a small hospital holds enough outcomes; under
+        ``returning`` tested patients come back and mostly keep their lesion, which is what a split
+        that divides patients leaks.
     effect_mv : float
         ST shift of a lesion of severity 1; 0 plants nothing.
     waveforms : bool

@@ -2,7 +2,9 @@
 
 A lesion is drawn for a visit once it is known whether the visit was tested, from nothing else:
 given tested or untested it is independent of age, sex, rate and all that shapes an ECG, so with an
-effect of zero the waveforms carry no information on outcomes.
+effect of zero the waveforms carry no information on outcomes. Under ``returning`` a patient's
+lesions resemble each other: then only who the patient is says something, to those who know
+another of the patient's outcomes.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ __all__ = ["People", "draw_people"]
 
 _COPY_SHARE, _BLANK_SHARE, _LEAD_SHARE = 0.01, 0.005, 0.005
 _UNLINKED_SHARE, _MISSING_SHARE = 0.02, 0.005
+_STAYING_STREAM = 5
+"""Draws of its own, so that hospitals without persistence keep their bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +66,7 @@ def draw_people(
     ----------
     n_patients : int
     seed : int
-    rates : {"demo", "published"}
+    rates : {"demo", "published", "returning"}
     effect_mv : float
         ST shift of a lesion of severity 1.
     stream : int
@@ -71,7 +75,8 @@ def draw_people(
     rng = np.random.default_rng([seed, stream])
     chosen = RATES[rates]
     patients = _patients(rng, n_patients, chosen)
-    visits = _visits(rng, patients, chosen, effect_mv)
+    stays = np.random.default_rng([seed, stream, _STAYING_STREAM])
+    visits = _visits(rng, patients, chosen, effect_mv, stays=stays)
     return People(patients=patients, visits=visits, ecgs=_ecgs(rng, patients, visits, chosen))
 
 
@@ -109,7 +114,12 @@ def _patients(rng: np.random.Generator, n: int, rates: Rates) -> pl.DataFrame:
 
 
 def _visits(
-    rng: np.random.Generator, patients: pl.DataFrame, rates: Rates, effect_mv: float
+    rng: np.random.Generator,
+    patients: pl.DataFrame,
+    rates: Rates,
+    effect_mv: float,
+    *,
+    stays: np.random.Generator,
 ) -> pl.DataFrame:
     frail, prone = patients["frail"].to_numpy(), patients["prone"].to_numpy()
     mean = np.where(frail, rates.visits_frail, np.where(prone, rates.visits_prone, rates.visits))
@@ -119,7 +129,9 @@ def _visits(
     chance = np.where(excluded, rates.tested_excluded, rates.tested_prone * prone[patient])
     tested = rng.random(n) < chance
     prior = np.where(tested, rates.lesion_tested, rates.lesion_untested)
-    lesion = rng.random(n) < prior
+    # a draw of the patient's own has the same distribution: shares of lesions stay as they are
+    of_visit, of_patient = rng.random(n), stays.random(len(patients))[patient]
+    lesion = np.where(stays.random(n) < rates.persistence, of_patient, of_visit) < prior
     territory = rng.choice(len(TERRITORY_SHARES), size=n, p=TERRITORY_SHARES)
     severity = rng.uniform(*SEVERITY_RANGE, size=n)
     shift = rng.normal(0, BENIGN_SD_MV, (n, len(TERRITORY_SHARES)))

@@ -28,7 +28,7 @@ __all__ = [
     "lesion_posterior",
 ]
 
-RatesName = Literal["demo", "published"]
+RatesName = Literal["demo", "published", "returning"]
 
 DEFAULT_EFFECT_MV = 0.18
 """ST shift of a lesion of severity 1, as length of the heart vector."""
@@ -122,6 +122,9 @@ class Rates:
     tested_prone : float
         Share of a test-prone patient's included visits that are tested; nobody else's are. With
         ``visits_prone`` it settles how tests cluster in patients.
+    persistence : float
+        Share of visits at which the lesion is decided by the patient, once for all of these
+        visits, and not by the visit.
     ecgs_tested, ecgs_untested, ecgs_excluded : float
         Mean ECGs of a visit.
     """
@@ -137,6 +140,7 @@ class Rates:
     visits_frail: float = 2.2
     excluded_frail: float = 0.95
     excluded_other: float = 0.03
+    persistence: float = 0.0
     ecgs_tested: float = 2.01
     ecgs_untested: float = 1.41
     ecgs_excluded: float = 1.95
@@ -186,6 +190,17 @@ RATES: Mapping[str, Rates] = {
         tested_prone=0.75,
         visits=1.445,
         visits_prone=1.445,
+    ),
+    # patients who come back, tested or not, with a lesion that mostly stays: what can leak when
+    # one patient's visits stand on both sides of a split
+    "returning": Rates(
+        tested=0.25,
+        tested_excluded=0.20,
+        lesion_untested=0.20,
+        tested_prone=0.5,
+        visits=1.445,
+        visits_prone=3.0,
+        persistence=0.9,
     ),
 }
 
