@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,21 @@ from acsbench.errors import StoreError
 from acsbench.models.augment import AugmentConfig, augment
 from acsbench.models.covariates import Covariates
 
-__all__ = ["Batch", "EpochBatches", "Records", "as_it_is", "read_inputs", "seed_of"]
+if TYPE_CHECKING:
+    from acsbench.models.config import NetworkConfig
+
+__all__ = [
+    "Batch",
+    "EpochBatches",
+    "Feed",
+    "Read",
+    "Records",
+    "WaveformFeed",
+    "as_it_is",
+    "augmentation",
+    "read_inputs",
+    "seed_of",
+]
 
 
 class Batch(NamedTuple):
@@ -40,6 +54,42 @@ class Batch(NamedTuple):
 
 Change = Callable[[int, Any, Any], tuple[Any, Any]]
 """From the row of a record, its waveform and mask to new ones."""
+
+Read = Callable[[Sequence[int]], Tensor]
+"""From rows of a dataset to the network's input, batch first."""
+
+
+class Feed(Protocol):
+    """How records become a network's input; training may change them at random."""
+
+    def for_training(self, data: WaveformDataset, *, epoch: Callable[[], int]) -> Read:
+        """Read records of an epoch, which may draw from it."""
+        ...
+
+    def for_scoring(self, data: WaveformDataset) -> Read:
+        """Read records as they are, the same at each call."""
+        ...
+
+
+class WaveformFeed:
+    """Whole waveforms, augmented in training as the config says.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        self.config = config
+
+    def for_training(self, data: WaveformDataset, *, epoch: Callable[[], int]) -> Read:
+        """Read and augment."""
+        change = augmentation(data, self.config.augment, seed=self.config.seed, epoch=epoch)
+        return lambda rows: read_inputs(data, rows, use_mask=self.config.use_mask, change=change)
+
+    def for_scoring(self, data: WaveformDataset) -> Read:
+        """Read."""
+        return lambda rows: read_inputs(data, rows, use_mask=self.config.use_mask)
 
 
 def read_inputs(
@@ -68,23 +118,14 @@ class Records(Dataset[Batch]):
     Parameters
     ----------
     data : WaveformDataset
-    use_mask : bool
+    read : callable
+        Of a `Feed`.
     covariates : Covariates
-    change : callable, optional
-        Augmentation.
     """
 
-    def __init__(
-        self,
-        data: WaveformDataset,
-        *,
-        use_mask: bool,
-        covariates: Covariates,
-        change: Change | None = None,
-    ) -> None:
+    def __init__(self, data: WaveformDataset, read: Read, *, covariates: Covariates) -> None:
         self.data = data
-        self.use_mask = use_mask
-        self.change = change
+        self.read = read
         self.covariates = torch.from_numpy(covariates.of(data))
         self.labels = torch.from_numpy(data.labels.reshape(len(data), -1))
 
@@ -92,9 +133,8 @@ class Records(Dataset[Batch]):
         return len(self.data)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        x = read_inputs(self.data, indices, use_mask=self.use_mask, change=self.change)
         rows = list(indices)
-        return Batch(x, self.covariates[rows], self.labels[rows], torch.tensor(rows))
+        return Batch(self.read(rows), self.covariates[rows], self.labels[rows], torch.tensor(rows))
 
 
 def augmentation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -119,6 +119,13 @@ class NetworkConfig(StepConfig):
     def build(self, shape: Shape) -> nn.Module:
         """Make the network, freshly initialised from torch's present seed."""
         raise NotImplementedError
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Say what the optimiser trains, with a learning rate of its own where it has one."""
+        return [{"params": list(network.parameters())}]
+
+    def at_epoch(self, network: nn.Module, epoch: int) -> None:
+        """Freeze or release parts of a network before an epoch."""
 
     def _refuse_covariates(self) -> None:
         if self.covariates:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -14,7 +16,15 @@ from acsbench.errors import MissingPathError, StoreError
 from acsbench.models.base import CONFIG_NAME
 from acsbench.provenance import atomic_path, atomic_text
 
-__all__ = ["ONNX_NAME", "WEIGHTS_NAME", "read_folder", "read_weights", "write_folder"]
+__all__ = [
+    "ONNX_NAME",
+    "WEIGHTS_NAME",
+    "read_folder",
+    "read_weights",
+    "weights_sha256",
+    "write_config",
+    "write_folder",
+]
 
 WEIGHTS_NAME = "model.safetensors"
 ONNX_NAME = "model.onnx"
@@ -72,6 +82,15 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError) as error:
         raise StoreError(f"{path} is damaged: {error}") from None
     return weights
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """SHA-256 over the names and bytes of a network's weights, as hex."""
+    digest = hashlib.sha256()
+    for key, value in network.state_dict().items():
+        digest.update(f"{key} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _card(body: dict[str, Any]) -> str:

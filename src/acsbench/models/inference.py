@@ -17,15 +17,20 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from acsbench.dataset import WaveformDataset
 from acsbench.errors import InputError, MissingDependencyError
-from acsbench.models.batches import read_inputs
+from acsbench.models.batches import Read
 from acsbench.models.covariates import Covariates
 from acsbench.provenance import atomic_path
 
-__all__ = ["OnnxNetwork", "batch_logits", "export_onnx", "fold_batch_norm"]
+__all__ = ["OnnxNetwork", "batch_logits", "export_onnx", "fold_batch_norm", "records_at_once"]
 
 _CACHED_VALUES = 4_000_000
 """Activations of this many numbers, 16 MB, stay in a processor's cache."""
 _PAIRS = (("initial_conv", "bn1"), ("conv1", "bn1"), ("conv2", "bn2"))
+
+
+def records_at_once(*, width: int, n_samples: int) -> int:
+    """Size of a batch whose activations, ``width`` channels of them, stay in the cache."""
+    return min(max(_CACHED_VALUES // (width * n_samples), 1), 128)
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
@@ -57,10 +62,10 @@ def _pairs(module: nn.Module) -> list[tuple[str, str]]:
 def batch_logits(
     network: nn.Module,
     data: WaveformDataset,
+    read: Read,
     *,
-    use_mask: bool,
     covariates: Covariates,
-    width: int,
+    at_once: int,
     in_bf16: bool = False,
 ) -> NDArray[np.float64]:
     """Logits of every record, (n, tasks).
@@ -70,21 +75,20 @@ def batch_logits(
     network : nn.Module
         In eval mode.
     data : WaveformDataset
-    use_mask : bool
+    read : callable
+        Of a `Feed`.
     covariates : Covariates
-    width : int
-        Channels inside the network, from which the size of a batch follows.
+    at_once : int
+        Records in a batch.
     in_bf16 : bool
         Matrix products in bfloat16.
     """
     values = torch.from_numpy(covariates.of(data))
     parts = []
-    n_samples = data.store.shape[1] if data.store is not None else 1
-    size = min(max(_CACHED_VALUES // (width * n_samples), 1), 128)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
-        for start in range(0, len(data), size):
-            rows = range(start, min(start + size, len(data)))
-            x = read_inputs(data, rows, use_mask=use_mask)
+        for start in range(0, len(data), at_once):
+            rows = range(start, min(start + at_once, len(data)))
+            x = read(rows)
             logits = network(x, values[rows]) if covariates.names else network(x)
             parts.append(logits.double().numpy())
     return np.concatenate(parts)

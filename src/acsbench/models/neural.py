@@ -23,11 +23,25 @@ from acsbench.errors import (
     did_you_mean,
 )
 from acsbench.models.base import require_both_classes
+from acsbench.models.batches import Feed, WaveformFeed
 from acsbench.models.calibrate import Line, apply_lines, fit_lines
 from acsbench.models.config import NETWORKS, NetworkConfig, Shape
 from acsbench.models.covariates import Covariates
-from acsbench.models.folder import ONNX_NAME, read_folder, read_weights, write_config, write_folder
-from acsbench.models.inference import OnnxNetwork, batch_logits, export_onnx, fold_batch_norm
+from acsbench.models.folder import (
+    ONNX_NAME,
+    read_folder,
+    read_weights,
+    weights_sha256,
+    write_config,
+    write_folder,
+)
+from acsbench.models.inference import (
+    OnnxNetwork,
+    batch_logits,
+    export_onnx,
+    fold_batch_norm,
+    records_at_once,
+)
 from acsbench.provenance import json_sha256, parse_config
 
 __all__ = ["NeuralClassifier", "acsbench_s4", "ecg_omi", "resnet6", "resnet18", "resnet50", "s4"]
@@ -67,14 +81,11 @@ class NeuralClassifier:
         folder: Path | None = None,
         **parameters: Any,
     ) -> None:
-        if network not in NETWORKS:
-            raise UnknownNameError(
-                f"No network is called '{network}'.{did_you_mean(network, NETWORKS)} "
-                f"Known: {', '.join(NETWORKS)}."
-            )
         self.name = name or network
         self.config: NetworkConfig = parse_config(
-            NETWORKS[network], {"network": network, **parameters}, where=f"Model '{self.name}'"
+            self._config_of(network),
+            {"network": network, **parameters},
+            where=f"Model '{self.name}'",
         )
         self.recipe: str | None = self.config.recipe
         self.folder = folder
@@ -84,6 +95,15 @@ class NeuralClassifier:
         self.covariates = Covariates()
         self.lines: tuple[Line, ...] = ()
         self.remarks: tuple[str, ...] = ()
+
+    @classmethod
+    def _config_of(cls, network: str) -> type[NetworkConfig]:
+        if network not in NETWORKS:
+            raise UnknownNameError(
+                f"No network is called '{network}'.{did_you_mean(network, NETWORKS)} "
+                f"Known: {', '.join(NETWORKS)}."
+            )
+        return NETWORKS[network]
 
     def fit(self, train: WaveformDataset, val: WaveformDataset) -> Self:
         """Train on ``train``, stop and choose the best epoch on ``val``.
@@ -97,8 +117,6 @@ class NeuralClassifier:
         KeyboardInterrupt
             A later call takes up after the last finished epoch, and ends with the same weights.
         """
-        from acsbench.models.training import fit_network  # noqa: PLC0415  seconds
-
         self._require_recipe(train)
         if train.tasks != val.tasks:
             raise InputError(f"train has the tasks {train.tasks}, val {val.tasks}.")
@@ -112,12 +130,34 @@ class NeuralClassifier:
             folder = Path(temporary)
             if self.folder is not None:
                 folder = self.folder / self._job(val, started_from)
-            self.network = fit_network(
-                network, train, val, self.config, covariates=self.covariates, folder=folder
-            )
+            self.network = self._train(network, train, val, folder)
         if self.config.calibrate:
             self.lines = fit_lines(self._logits(val), val.labels)
         return self
+
+    def _train(
+        self, network: nn.Module, train: WaveformDataset, val: WaveformDataset, folder: Path
+    ) -> nn.Module:
+        from acsbench.models.training import fit_network  # noqa: PLC0415  seconds
+
+        return fit_network(
+            network,
+            train,
+            val,
+            self.config,
+            feed=self._feed(),
+            covariates=self.covariates,
+            folder=folder,
+        )
+
+    def _feed(self) -> Feed:
+        """How records become the network's input."""
+        return WaveformFeed(self.config)
+
+    def _at_once(self, data: WaveformDataset) -> int:
+        """Records scored in one batch."""
+        n_samples = data.store.shape[1] if data.store is not None else 1
+        return records_at_once(width=int(getattr(self.config, "width", 64)), n_samples=n_samples)
 
     def _prepare(self, train: WaveformDataset) -> None:
         self.signature, self.lines = _signature(train), ()
@@ -132,6 +172,7 @@ class NeuralClassifier:
     def _job(self, val: WaveformDataset, started_from: str) -> str:
         """Name the training, so that checkpoints of another one are never taken up."""
         where = {"threads", "devices", "nodes", "loggers", "init_from", "predict_in", "calibrate"}
+        where |= {"init", "cache"}
         return json_sha256(
             [
                 self.config.model_dump(mode="json", exclude=where),
@@ -157,8 +198,7 @@ class NeuralClassifier:
         if other.signature:
             _require_same_input(other.signature, self.signature, what=where)
         _copy_weights(other.network, network, where=where, head=self.config.head)
-        values = [value.tolist() for value in network.state_dict().values()]
-        return network, json_sha256(values)
+        return network, weights_sha256(network)
 
     def _require_recipe(self, data: WaveformDataset) -> None:
         if data.recipe != self.recipe:
@@ -196,9 +236,9 @@ class NeuralClassifier:
         return batch_logits(
             ready,
             data,
-            use_mask=self.config.use_mask,
+            self._feed().for_scoring(data),
             covariates=self.covariates,
-            width=int(getattr(self.config, "width", 64)),
+            at_once=self._at_once(data),
             in_bf16=self.config.predict_in == "bf16",
         )
 

@@ -58,6 +58,10 @@ class Trainee(lightning.LightningModule):
         if isinstance(stopper, EarlyStopping) and stopper.wait_count >= stopper.patience:
             self.trainer.should_stop = True
 
+    def on_train_epoch_start(self) -> None:
+        """Let the config freeze or release parts of the network."""
+        self.config.at_epoch(self.network, self.current_epoch)
+
     def forward(self, batch: Batch) -> Tensor:
         """Logits of a batch, (batch, tasks)."""
         logits: Tensor = (
@@ -130,7 +134,9 @@ class Trainee(lightning.LightningModule):
         """AdamW with the config's schedule."""
         config = self.config
         optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            config.parameter_groups(self.network),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
         )
         if config.schedule == "plateau":
             # stepped by hand: Lightning would step it after the checkpoint, and lose it on resume
@@ -140,7 +146,10 @@ class Trainee(lightning.LightningModule):
         # a warm-up of a tenth of fewer steps would be none, by which OneCycleLR divides
         n_steps = max(self.n_steps, _FEWEST_STEPS)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, config.learning_rate, total_steps=n_steps, pct_start=0.1
+            optimiser,
+            [group["lr"] for group in optimiser.param_groups],
+            total_steps=n_steps,
+            pct_start=0.1,
         )
         return [optimiser], [{"scheduler": schedule, "interval": "step"}]
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from acsbench.dataset import WaveformDataset
 from acsbench.errors import MissingDependencyError
-from acsbench.models.batches import EpochBatches, Records, as_it_is, augmentation
+from acsbench.models.batches import EpochBatches, Feed, Records, as_it_is
 from acsbench.models.config import NetworkConfig
 from acsbench.models.covariates import Covariates
 from acsbench.models.trainee import Trainee
@@ -69,6 +70,7 @@ def fit_network(
     val: WaveformDataset,
     config: NetworkConfig,
     *,
+    feed: Feed,
     covariates: Covariates,
     folder: Path,
 ) -> nn.Module:
@@ -80,9 +82,10 @@ def fit_network(
     Parameters
     ----------
     network : nn.Module
-        ``(batch, channels, samples) -> (batch, tasks)`` logits.
+        From what the feed gives to (batch, tasks) logits.
     train, val : WaveformDataset
     config : NetworkConfig
+    feed : Feed
     covariates : Covariates
     folder : Path
         For checkpoints and logs; of this training alone.
@@ -93,8 +96,15 @@ def fit_network(
     """
     with _quiet():
         trainer = make_trainer(config, folder)
-        on_train = _train_loader(trainer, train, config, covariates)
-        on_val = _val_loader(trainer, val, config, covariates)
+        epoch = partial(getattr, trainer, "current_epoch")
+        on_train = _train_loader(
+            trainer,
+            Records(train, feed.for_training(train, epoch=epoch), covariates=covariates),
+            config,
+        )
+        on_val = _val_loader(
+            trainer, Records(val, feed.for_scoring(val), covariates=covariates), config
+        )
         trainee = Trainee(
             network,
             config,
@@ -164,25 +174,13 @@ def _logger(name: str, folder: Path) -> Any:
 
 
 def _train_loader(
-    trainer: lightning.Trainer,
-    train: WaveformDataset,
-    config: NetworkConfig,
-    covariates: Covariates,
+    trainer: lightning.Trainer, records: Records, config: NetworkConfig
 ) -> DataLoader[Any]:
-    def epoch() -> int:
-        return trainer.current_epoch
-
-    records = Records(
-        train,
-        use_mask=config.use_mask,
-        covariates=covariates,
-        change=augmentation(train, config.augment, seed=config.seed, epoch=epoch),
-    )
     batches = EpochBatches(
-        len(train),
+        len(records),
         batch_size=config.batch_size,
         seed=config.seed,
-        epoch=epoch,
+        epoch=partial(getattr, trainer, "current_epoch"),
         rank=trainer.global_rank,
         n_ranks=trainer.world_size,
     )
@@ -190,9 +188,8 @@ def _train_loader(
 
 
 def _val_loader(
-    trainer: lightning.Trainer, val: WaveformDataset, config: NetworkConfig, covariates: Covariates
+    trainer: lightning.Trainer, records: Records, config: NetworkConfig
 ) -> DataLoader[Any]:
-    records = Records(val, use_mask=config.use_mask, covariates=covariates)
     sampler: DistributedSampler[Any] | None = None
     if trainer.world_size > 1:
         # some records come twice, so that every rank has as many; they are counted once
