@@ -33,6 +33,7 @@ BUILT_INS: dict[Kind, dict[str, str]] = {
         "s4": "acsbench.models.neural:s4",
         "ecg_omi": "acsbench.models.neural:ecg_omi",
         "acsbench_s4": "acsbench.models.neural:acsbench_s4",
+        "hubert_ecg": "acsbench.models.foundation.classifier:hubert_ecg",
         "ensemble": "acsbench.models.ensemble:Ensemble",
     },
     "sources": {

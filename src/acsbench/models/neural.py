@@ -96,8 +96,7 @@ class NeuralClassifier:
         self.lines: tuple[Line, ...] = ()
         self.remarks: tuple[str, ...] = ()
 
-    @classmethod
-    def _config_of(cls, network: str) -> type[NetworkConfig]:
+    def _config_of(self, network: str) -> type[NetworkConfig]:
         if network not in NETWORKS:
             raise UnknownNameError(
                 f"No network is called '{network}'.{did_you_mean(network, NETWORKS)} "
@@ -130,13 +129,19 @@ class NeuralClassifier:
             folder = Path(temporary)
             if self.folder is not None:
                 folder = self.folder / self._job(val, started_from)
-            self.network = self._train(network, train, val, folder)
+            self.network = self._train(network, train, val, folder, feed=self._feed())
         if self.config.calibrate:
             self.lines = fit_lines(self._logits(val), val.labels)
         return self
 
     def _train(
-        self, network: nn.Module, train: WaveformDataset, val: WaveformDataset, folder: Path
+        self,
+        network: nn.Module,
+        train: WaveformDataset,
+        val: WaveformDataset,
+        folder: Path,
+        *,
+        feed: Feed,
     ) -> nn.Module:
         from acsbench.models.training import fit_network  # noqa: PLC0415  seconds
 
@@ -145,7 +150,7 @@ class NeuralClassifier:
             train,
             val,
             self.config,
-            feed=self._feed(),
+            feed=feed,
             covariates=self.covariates,
             folder=folder,
         )
@@ -185,20 +190,25 @@ class NeuralClassifier:
     def _fresh_network(self, train: WaveformDataset) -> tuple[nn.Module, str]:
         """Build the network and start it from ``init_from``, with a fingerprint of the latter."""
         assert self.shape is not None
-        network = self.config.build(self.shape)
         if self.config.init_from is None:
-            return network, ""
+            return self.config.build(self.shape), ""
         from acsbench.models.pretrained import load_pretrained  # noqa: PLC0415  avoids a circle
 
         where = str(self.config.init_from)
-        other = load_pretrained(self.config.init_from)
+        with torch.random.fork_rng(devices=[]):  # a fresh head is the seed's alone
+            other = load_pretrained(self.config.init_from)
         self.remarks = _compare_splits(
             other.signature, train, where=where, allowed=self.config.allow_other_split
         )
         if other.signature:
             _require_same_input(other.signature, self.signature, what=where)
+        self._inherit(other)
+        network = self.config.build(self.shape)
         _copy_weights(other.network, network, where=where, head=self.config.head)
         return network, weights_sha256(network)
+
+    def _inherit(self, other: NeuralClassifier) -> None:
+        """Take over from ``init_from`` what is not in its weights."""
 
     def _require_recipe(self, data: WaveformDataset) -> None:
         if data.recipe != self.recipe:
@@ -232,15 +242,25 @@ class NeuralClassifier:
             raise StoreError(
                 f"Model '{self.name}' takes {shape.n_channels} rows; the store gives {n_channels}."
             )
-        ready = network if isinstance(network, OnnxNetwork) else fold_batch_norm(network)
         return batch_logits(
-            ready,
+            self._ready(network),
             data,
             self._feed().for_scoring(data),
             covariates=self.covariates,
             at_once=self._at_once(data),
             in_bf16=self.config.predict_in == "bf16",
         )
+
+    def _ready(self, network: nn.Module) -> nn.Module:
+        """Make the network quick for scoring."""
+        return network if isinstance(network, OnnxNetwork) else fold_batch_norm(network)
+
+    def _input_shape(self) -> tuple[int, ...]:
+        """Shape of one input of the network."""
+        _, shape = self._fitted()
+        if shape.n_channels is None:
+            raise InputError("A network without encoder cannot be exported.")
+        return shape.n_channels, shape.n_samples
 
     def _fitted(self) -> tuple[nn.Module, Shape]:
         if self.network is None or self.shape is None:
@@ -276,12 +296,10 @@ class NeuralClassifier:
         StepError, MissingDependencyError, InputError
         """
         network, shape = self._fitted()
-        if shape.n_channels is None:
-            raise InputError("A network without encoder cannot be exported.")
         export_onnx(
             fold_batch_norm(network),
             folder / ONNX_NAME,
-            shape=(shape.n_channels, shape.n_samples),
+            shape=self._input_shape(),
             n_covariates=shape.n_covariates,
         )
         write_config(folder, self._body())

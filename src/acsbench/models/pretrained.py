@@ -21,13 +21,15 @@ from acsbench.errors import (
     first_few,
 )
 from acsbench.models.base import CONFIG_NAME
-from acsbench.models.config import Shape
+from acsbench.models.config import NETWORKS, Shape
+from acsbench.models.folder import WEIGHTS_NAME, read_folder
+from acsbench.models.foundation.hubert_files import STAND_INS
 from acsbench.models.networks.resnet import DEPTHS, samples_left
 
 if TYPE_CHECKING:
     from acsbench.models.neural import NeuralClassifier
 
-__all__ = ["Compat", "load_pretrained"]
+__all__ = ["Compat", "fetch", "fill", "find_weights", "load_pretrained", "read_checkpoint"]
 
 Compat = Literal["reload", "norm_of_branch"]
 _PREFIXES = ("model.", "network.", "net.", "module.")
@@ -44,36 +46,47 @@ class _Recognised:
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
-def load_pretrained(path: Path | str, compat: Compat | None = None) -> NeuralClassifier:
+def load_pretrained(
+    path: Path | str, compat: Compat | None = None, *, positive_label: int | str | None = None
+) -> NeuralClassifier:
     """Load a model of ours or a published checkpoint; ``.network`` of the result is the module.
 
     Parameters
     ----------
     path : Path or str
-        A Lightning ``.ckpt``, a ``.pt``, a ``.safetensors``, a folder that ``save`` wrote, or
-        ``hf:OWNER/NAME[/file]`` on the Hugging Face hub. Architecture and sizes are found from the
-        file. Nothing in a file is ever executed.
+        A Lightning ``.ckpt``, a ``.pt``, a ``.safetensors``, a folder that ``save`` wrote or one
+        of a foundation model, or ``hf:OWNER/NAME[/file]`` on the Hugging Face hub. Architecture
+        and sizes are found from the file. Nothing in a file is ever executed.
     compat : "reload" or "norm_of_branch", optional
         Reproduce a bug of the published code: the kernel that it alters whenever it reloads an S4
         checkpoint, or the lost residual sum of S4 with batch norm.
+    positive_label : int or str, optional
+        The output, by number or name, that is the score of a foundation model whose head has more
+        outputs than there are tasks.
 
     Raises
     ------
     MissingPathError, StoreError, InputError
         For a file that is not there, damaged, refused, or of no known network.
     """
+    from acsbench.models.foundation import published  # noqa: PLC0415  avoids a circle
     from acsbench.models.neural import NeuralClassifier  # noqa: PLC0415  avoids a circle
 
     if compat is not None and compat not in get_args(Compat):
         raise InputError(f"compat = '{compat}' is none of {', '.join(get_args(Compat))}.")
-    place = _fetch(str(path)) if str(path).startswith("hf:") else Path(path)
+    place = fetch(path)
+    if place.is_dir() and compat is not None:
+        raise InputError(f"compat = '{compat}' is for published files; {place} is a folder.")
     if place.is_dir():
-        if compat is not None:
-            raise InputError(
-                f"compat = '{compat}' is for published files; {place} is a model's own folder."
-            )
-        return NeuralClassifier.load(place)
-    state, told = _read(place)
+        body = read_folder(place) if (place / CONFIG_NAME).is_file() else {}
+        if "model" in body:
+            return _load_saved(place, body, positive_label=positive_label)
+        place = find_weights(place)
+    state, told = read_checkpoint(place)
+    foundation = published.network_of(state)
+    if foundation is not None and compat is None:
+        return published.load_file(foundation, place, source=path, positive_label=positive_label)
+    _refuse_label(positive_label, place)
     found = _recognise(state, told, where=str(place))
     if compat is not None and found.network != "s4":
         raise InputError(f"compat = '{compat}' is for S4; {place} holds {found.network}.")
@@ -83,15 +96,69 @@ def load_pretrained(path: Path | str, compat: Compat | None = None) -> NeuralCla
     recipe = "three_by_four" if found.shape.n_channels == 3 else "recorded_12"
     model = NeuralClassifier(found.network, recipe=recipe, **parameters)
     network = model.config.build(found.shape)
-    _fill(network, state, where=str(place))
+    fill(network, state, where=str(place))
     if compat == "reload":
         _forget_length(network, int(told.get("l_max", 1024)))
     model.adopt(network, found.shape, source=str(path))
     return model
 
 
-def _fetch(name: str) -> Path:
-    """Download ``hf:OWNER/NAME[/file]``; without a file a folder of ours, or its one checkpoint."""
+def _load_saved(
+    folder: Path, body: dict[str, Any], *, positive_label: int | str | None
+) -> NeuralClassifier:
+    """Load what ``save`` wrote."""
+    from acsbench.models.foundation import published  # noqa: PLC0415  avoids a circle
+    from acsbench.models.neural import NeuralClassifier  # noqa: PLC0415  avoids a circle
+
+    parameters = body.get("parameters")
+    network = parameters.get("network") if isinstance(parameters, dict) else None
+    if network is not None and network not in NETWORKS:
+        return published.load_saved(folder, positive_label=positive_label)
+    _refuse_label(positive_label, folder)
+    return NeuralClassifier.load(folder)
+
+
+def _refuse_label(positive_label: int | str | None, place: Path) -> None:
+    if positive_label is not None:
+        raise InputError(f"positive_label is for foundation models; {place} is none.")
+
+
+def find_weights(place: Path) -> Path:
+    """Find the only file of weights in a folder; any other path is returned as it is.
+
+    Raises
+    ------
+    MissingPathError, InputError
+    """
+    if not place.is_dir():
+        return place
+    files = sorted(file for file in place.iterdir() if file.suffix in _READERS)
+    named = [file for file in files if file.name == WEIGHTS_NAME]
+    if not files:
+        raise MissingPathError(
+            f"There is no trained network in {place}: neither {CONFIG_NAME} nor weights "
+            f"({', '.join(_READERS)})."
+        )
+    if len(files) > 1 and not named:
+        raise InputError(
+            f"{place} holds {len(files)} files of weights: "
+            f"{first_few([file.name for file in files])}. Name one."
+        )
+    return (named or files)[0]
+
+
+def fetch(path: Path | str) -> Path:
+    """Download ``hf:OWNER/NAME[/file]``: a file, a folder of a model, or its one checkpoint.
+
+    Any other path is returned as it is.
+
+    Raises
+    ------
+    MissingDependencyError, InputError
+    """
+    name = str(path)
+    if not name.startswith("hf:"):
+        return Path(path)
     try:
         import huggingface_hub as hub  # noqa: PLC0415  optional
     except ImportError:
@@ -116,8 +183,13 @@ def _fetch(name: str) -> Path:
     return Path(hub.hf_hub_download(repository, checkpoints[0]))
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return a file's weights, bare of a wrapper's prefix, and its hyper-parameters."""
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return a file's weights, bare of a wrapper's prefix, and what it says of them.
+
+    Raises
+    ------
+    MissingPathError, InputError, StoreError
+    """
     if not path.is_file():
         raise MissingPathError(f"There is no file or folder {path}.")
     if path.suffix not in _READERS:
@@ -141,7 +213,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _read_pickle(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
-        body = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(STAND_INS):
+            body = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
@@ -152,7 +225,8 @@ def _read_pickle(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise StoreError(f"{path} is damaged or no checkpoint: {error}") from None
     if not isinstance(body, Mapping):
         raise StoreError(f"{path} holds a {type(body).__name__}, not a checkpoint.")
-    state, told = body.get("state_dict", body), body.get("hyper_parameters", {})
+    state = body.get("state_dict", body.get("model_state_dict", body))
+    told = body.get("hyper_parameters", body if "model_state_dict" in body else {})
     if not isinstance(state, Mapping):
         raise StoreError(f"{path}: its state_dict is a {type(state).__name__}.")
     return dict(state), dict(told) if isinstance(told, Mapping) else {}
@@ -265,7 +339,7 @@ def _recognise_omi(state: dict[str, Tensor], told: dict[str, Any]) -> _Recognise
     return _Recognised("ecg_omi", shape, {"width": width, "hidden": state["fc1.weight"].shape[0]})
 
 
-def _fill(network: nn.Module, state: dict[str, Tensor], *, where: str) -> None:
+def fill(network: nn.Module, state: Mapping[str, Tensor], *, where: str) -> None:
     """Copy the weights, after checking that every one is there and has the right shape."""
     wanted = network.state_dict()
     findings = [f"  {key}: missing" for key in wanted if key not in state]
