@@ -34,6 +34,8 @@ BUILT_INS: dict[Kind, dict[str, str]] = {
         "ecg_omi": "acsbench.models.neural:ecg_omi",
         "acsbench_s4": "acsbench.models.neural:acsbench_s4",
         "hubert_ecg": "acsbench.models.foundation.classifier:hubert_ecg",
+        "ecgfounder": "acsbench.models.foundation.classifier:ecgfounder",
+        "ecg_cpc": "acsbench.models.foundation.classifier:ecg_cpc",
         "ensemble": "acsbench.models.ensemble:Ensemble",
     },
     "sources": {

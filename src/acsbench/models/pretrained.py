@@ -84,7 +84,9 @@ def load_pretrained(
         place = find_weights(place)
     state, told = read_checkpoint(place)
     foundation = published.network_of(state)
-    if foundation is not None and compat is None:
+    if foundation is not None:
+        if compat is not None:
+            raise InputError(f"compat = '{compat}' is for S4; {place} holds {foundation}.")
         return published.load_file(foundation, place, source=path, positive_label=positive_label)
     _refuse_label(positive_label, place)
     found = _recognise(state, told, where=str(place))

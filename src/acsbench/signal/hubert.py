@@ -7,11 +7,11 @@ frequency, run forward and backward) is scipy's for decimation, which HuBERT-ECG
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal as scipy_signal
+
+from acsbench.signal.resample import resampled
 
 __all__ = ["clean_leads", "decimate_flattened", "decimate_leads", "upstream_leads"]
 
@@ -121,8 +121,7 @@ def clean_leads(
     elif sampling_rate == _CLEAN_RATE:
         at = known
     else:
-        ratio = Fraction(_CLEAN_RATE / sampling_rate).limit_denominator(1000)
-        flat = scipy_signal.resample_poly(flat, ratio.numerator, ratio.denominator, axis=-1)
+        flat = resampled(flat, sampling_rate=sampling_rate, to=_CLEAN_RATE)
         nearest = np.arange(flat.shape[-1]) * sampling_rate / _CLEAN_RATE
         at = known[:, np.minimum(nearest.astype(int), known.shape[-1] - 1)]
     return np.where(at, flat, 0.0), at

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from acsbench.errors import InputError, MissingDependencyError
+from acsbench.errors import ConfigError, InputError, MissingDependencyError
 from acsbench.models.foundation.base import Adapter, Features, Published, Spec
 from acsbench.models.foundation.config import FoundationConfig
 from acsbench.models.foundation.hubert_files import SIZES, HubertSizes, read_published
@@ -64,6 +64,15 @@ class HubertEcgConfig(FoundationConfig):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     feature_dropout: float = Field(default=0.0, ge=0, lt=1)
     layer_drop: float = Field(default=0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _of_the_benchmark(self) -> Self:
+        if self.profile == "acs" and self.recipe == "hubert_100hz":
+            raise ConfigError(
+                "profile = 'acs' decimates across leads, recipe 'hubert_100hz' has decimated each "
+                "lead: set recipe = 'paper_12x10s' or 'paper_hubert_100hz'."
+            )
+        return self
 
     def adapter(self) -> HubertEcg:
         """Make the adapter."""
