@@ -117,9 +117,8 @@ def test_after_the_heads_turn_everything_learns_on_one_schedule(
 ) -> None:
     """Traps 1, 12, 13: one optimiser, one schedule over all steps, no step without a rate."""
     train, val, _ = sets(store)
-    make_model("hubert_ecg", **{**TINY, "epochs": 6}, mode="head_first", head_epochs=3).fit(
-        train, val
-    )
+    small = {**TINY, "epochs": 6, "layer_drop": 0.0}
+    make_model("hubert_ecg", **small, mode="head_first", head_epochs=3).fit(train, val)
     (one,) = watched
     n_steps = 6 * 4
     assert len(one.moved) == n_steps == one.n_steps
@@ -131,8 +130,8 @@ def test_after_the_heads_turn_everything_learns_on_one_schedule(
     assert (moved[:12, 1:] == 0).all()
     assert (moved[12:20, 1:] > 1e-5).all()
     assert (moved[20:, 1:] > 0).all()
-    # Adam's moments of the head go on
-    assert moved[12, 0] < 3 * moved[11, 0]
+    # Adam's moments of the head go on: no step of full size, as its first ones are
+    assert moved[12, 0] < 1.5 * moved[11, 0]
 
 
 def test_learning_rates_fall_from_stage_to_stage() -> None:
