@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -16,6 +16,7 @@ from acsbench.evaluation.board_metrics import (
 )
 from acsbench.evaluation.bootstrap import bootstrap
 from acsbench.evaluation.metrics import NotEstimable
+from acsbench.evaluation.weighted import _ranks_by_resample, _ranks_by_step
 
 
 @st.composite
@@ -60,6 +61,7 @@ def test_the_roc_polygon_is_read_where_scikit_learn_draws_it(made, target):
     )
 
 
+@settings(max_examples=50)
 @given(rows(), st.integers(0, 5))
 def test_weights_over_sorted_rows_equal_the_metric_on_repeated_rows(made, seed):
     labels, scores, patients = made
@@ -96,3 +98,15 @@ def test_one_class_has_no_value():
     for metric in METRICS.values():
         with pytest.raises(NotEstimable):
             metric.function([1, 1], [0.1, 0.2])
+
+
+@settings(max_examples=50)
+@given(rows(), st.integers(0, 5))
+def test_both_ways_to_resample_ranks_agree(made, seed):
+    labels, scores, patients = made
+    n = int(patients.max()) + 1
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=5).T.astype(float)
+    by_step, by_resample = (
+        make(labels == 1, scores, patients)(drawn) for make in (_ranks_by_step, _ranks_by_resample)
+    )
+    np.testing.assert_allclose(by_resample, by_step, rtol=0, atol=1e-12)

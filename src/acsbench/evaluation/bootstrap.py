@@ -70,11 +70,11 @@ def patient_draws(n_patients: int, *, n_resamples: int, seed: int) -> Iterator[F
     size = max(1, min(n_resamples, _BLOCK_CELLS // n_patients))
     for start in range(0, n_resamples, size):
         n = min(size, n_resamples - start)
-        counts = np.empty((n_patients, n))
-        for resample in range(n):
+        counts = np.empty((n, n_patients))
+        for resample in counts:
             drawn = rng.integers(n_patients, size=n_patients)
-            counts[:, resample] = np.bincount(drawn, minlength=n_patients)
-        yield counts
+            resample[:] = np.bincount(drawn, minlength=n_patients)
+        yield counts.T
 
 
 def patient_bootstrap(

@@ -34,6 +34,7 @@ Metric = Callable[[Any, Any], float]
 
 _CHUNK_CELLS = 1 << 17
 """Rows x resamples of a chunk: 1 MB of float64, which stays in the cache of one core."""
+_MANY_ROWS = 10_000
 _TINY = 1e-300
 """Rows flagged where a resample has flagged none yet: a precision of 0, not of 0 / 0."""
 
@@ -76,14 +77,22 @@ def _steps(positives: Flags, scores: Floats, patients: Ints) -> Iterator[_Step]:
 def rank_statistic(positives: Flags, scores: Floats, patients: Ints) -> Statistic:
     """AUROC and average precision, (r, 2), ties counting half; NaN in a resample of one class.
 
-    Walks down the distinct scores of the positives, all resamples at once, so memory is a few
-    vectors of r whatever the number of rows.
+    Few rows are walked through once for all resamples, many rows once for each resample: what is
+    at hand stays in the cache of one core.
     """
+    if len(scores) < _MANY_ROWS:
+        return _ranks_by_step(positives, scores, patients)
+    return _ranks_by_resample(positives, scores, patients)
+
+
+def _ranks_by_step(positives: Flags, scores: Floats, patients: Ints) -> Statistic:
+    """Walk down the distinct scores of the positives: memory is a few vectors of r."""
     steps = list(_steps(positives, scores, patients))
     n_patients = int(patients.max()) + 1
     of_negatives = np.bincount(patients[~positives], minlength=n_patients).astype(np.float64)
 
     def statistic(drawn: Floats) -> Floats:
+        drawn = np.ascontiguousarray(drawn)  # a patient's draws side by side
         total = of_negatives @ drawn[:n_patients]
         hits, false_alarms, lost, precision, product = np.zeros((5, drawn.shape[1]))
         false_alarms += _TINY
@@ -107,6 +116,40 @@ def rank_statistic(positives: Flags, scores: Floats, patients: Ints) -> Statisti
         values[known, 0] = 1 - lost[known] / (hits * total)[known]
         values[known, 1] = precision[known] / hits[known]
         return values
+
+    return statistic
+
+
+def _ranks_by_resample(positives: Flags, scores: Floats, patients: Ints) -> Statistic:
+    """Cumulate each resample's weights down the scores: memory is a few vectors of n."""
+    order = np.argsort(-scores, kind="stable")
+    is_hit = positives[order]
+    of_hits, of_misses = patients[order[is_hit]], patients[order[~is_hit]]
+    depth_of_hits, depth_of_misses = -scores[order[is_hit]], -scores[order[~is_hit]]
+    above = np.searchsorted(depth_of_misses, depth_of_hits, side="left")
+    up_to = np.searchsorted(depth_of_misses, depth_of_hits, side="right")
+    has_ties = not np.array_equal(above, up_to)
+    last = np.flatnonzero(np.r_[depth_of_hits[1:] != depth_of_hits[:-1], True])
+    misses = np.zeros(len(of_misses) + 1, dtype=np.int32)
+
+    def one(weights: NDArray[np.int32]) -> tuple[float, float]:
+        np.cumsum(weights.take(of_misses), out=misses[1:])
+        found = weights.take(of_hits)
+        hits = np.cumsum(found, dtype=np.float64)
+        if hits[-1] == 0 or misses[-1] == 0:
+            return np.nan, np.nan
+        false_alarms = misses.take(up_to).astype(np.float64)
+        lost = found @ false_alarms
+        if has_ties:
+            lost = (lost + found @ misses.take(above).astype(np.float64)) / 2
+        if len(last) < len(hits):  # positives of one score are one step
+            hits, false_alarms = hits[last], false_alarms[last]
+        flagged = np.maximum(hits + false_alarms, _TINY)
+        precision = np.diff(hits, prepend=0.0) @ (hits / flagged)
+        return 1 - lost / (hits[-1] * misses[-1]), precision / hits[-1]
+
+    def statistic(drawn: Floats) -> Floats:
+        return np.array([one(weights.astype(np.int32)) for weights in drawn.T])
 
     return statistic
 
@@ -145,7 +188,9 @@ def cumulated_statistic(
     def statistic(drawn: Floats) -> Floats:
         size = max(1, _CHUNK_CELLS // len(order))
         chunks = [drawn[:, i : i + size] for i in range(0, drawn.shape[1], size)]
-        return np.concatenate([function(counts(chunk), chunk) for chunk in chunks])
+        return np.concatenate(
+            [function(counts(np.ascontiguousarray(chunk)), chunk) for chunk in chunks]
+        )
 
     return statistic
 

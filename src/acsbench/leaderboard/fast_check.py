@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 Columns = list[str]
 
 _NOT_SEPARATORS = bytes(set(range(256)) - set(b",\n"))
-_OF_NUMBERS = dict.fromkeys(map(ord, "+-.0123456789Ee"))
+_OF_NUMBERS = b"+-.0123456789Ee"
 _HEADERS: dict[bytes, Columns] = {
     b"ecg_id,score": ["ecg_id", "score"],
     b"ecg_id,task,score": ["ecg_id", "task", "score"],
@@ -96,7 +96,10 @@ def _read_small(body: bytes, columns: Columns, index: IdIndex, slug: str) -> Flo
     cells = body.decode().replace("\n", ",").split(",")
     numbers = cells[width - 1 :: width]
     # of these characters alone, every parser takes exactly the grammar
-    if "".join(numbers).translate(_OF_NUMBERS) or max(map(len, numbers)) > _MAX_NUMBER:
+    if (
+        "".join(numbers).encode().translate(None, _OF_NUMBERS)
+        or max(map(len, numbers)) > _MAX_NUMBER
+    ):
         return None
     if width == 3 and cells[1::3].count(slug) != n:
         return None
