@@ -1,0 +1,148 @@
+"""The one configuration of a board: a data folder and the file ``board.toml`` in it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from acsbench.errors import ConfigError
+from acsbench.provenance import StepConfig, parse_config
+
+__all__ = ["CONFIG_NAME", "RateLimits", "ServerConfig", "load_config"]
+
+CONFIG_NAME = "board.toml"
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class RateLimits(StepConfig):
+    """Requests a minute before the answer is 429; a burst of the same size is allowed.
+
+    Attributes
+    ----------
+    per_address : int
+        All requests of one network address.
+    per_account : int
+        All requests with the tokens of one account.
+    checks, uploads : int
+        Files one account may have checked, or may send.
+    streams : int
+        Event streams one account may hold open at once.
+    """
+
+    per_address: int = Field(default=600, gt=0)
+    per_account: int = Field(default=300, gt=0)
+    checks: int = Field(default=20, gt=0)
+    uploads: int = Field(default=20, gt=0)
+    streams: int = Field(default=8, gt=0)
+
+
+class ServerConfig(StepConfig):
+    """Where a board keeps its things, and its limits.
+
+    Attributes
+    ----------
+    data : Path
+        Folder of database, files, keys and backups. On a local disk.
+    host, port : str, int
+        Where the web process listens; port 0 takes a free one.
+    database : str
+        Empty for SQLite in the data folder, or ``postgresql://user:password@host/name``.
+    vault_key : str
+        Where the worker finds the master key: ``file:PATH`` (relative to the data folder),
+        ``env:NAME``, or ``command:...`` which prints it.
+    web_user, worker_user : str
+        Users the two processes run as when `serve` is started by root; empty keeps its own.
+    lease_seconds, renew_seconds, poll_seconds : float
+        How long a worker owns a submission, how often it says it is alive, how often it looks.
+    max_attempts : int
+        Leases that may expire before a submission has failed.
+    idle_upload_seconds, whole_upload_seconds : float
+        An upload without progress, or not finished by then, is cut off.
+    orphan_hours : float
+        Files without a submission are removed after that.
+    key_days : float
+        How long an idempotency key is remembered.
+    limits : RateLimits
+    """
+
+    data: Path = Path("board-data")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    database: str = ""
+    vault_key: str = "file:keys/vault.key"
+    web_user: str = ""
+    worker_user: str = ""
+    lease_seconds: Seconds = 60.0
+    renew_seconds: Seconds = 15.0
+    poll_seconds: Seconds = 0.1
+    max_attempts: int = Field(default=3, gt=0)
+    idle_upload_seconds: Seconds = 60.0
+    whole_upload_seconds: Seconds = 600.0
+    orphan_hours: Seconds = 24.0
+    key_days: Seconds = 7.0
+    limits: RateLimits = RateLimits()
+
+    @model_validator(mode="after")
+    def _renewal_comes_before_expiry(self) -> Self:
+        if self.renew_seconds * 2 > self.lease_seconds:
+            raise ValueError(
+                f"renew_seconds = {self.renew_seconds:g} must be at most half of lease_seconds = "
+                f"{self.lease_seconds:g}, so that one late renewal does not lose a lease"
+            )
+        return self
+
+    @property
+    def blobs(self) -> Path:
+        """Accepted files, by their SHA-256."""
+        return self.data / "blobs"
+
+    @property
+    def incoming(self) -> Path:
+        """Uploads that are not accepted yet; on the same disk as `blobs`."""
+        return self.data / "incoming"
+
+    @property
+    def vaults(self) -> Path:
+        """Encrypted labels, one file per task version; the worker's."""
+        return self.data / "vaults"
+
+    @property
+    def scores(self) -> Path:
+        """Encrypted results at full precision; the worker's."""
+        return self.data / "worker"
+
+    @property
+    def keys(self) -> Path:
+        """Signing keys and the secrets of the web process; the vault key if it is a file."""
+        return self.data / "keys"
+
+    @property
+    def backups(self) -> Path:
+        """Copies of the database made before migrations."""
+        return self.data / "backups"
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The database file, or None when the database is another one."""
+        return None if self.database else self.data / "board.sqlite3"
+
+
+def load_config(data: Path) -> ServerConfig:
+    """Read ``board.toml`` of a data folder; without one, every value is its default.
+
+    Raises
+    ------
+    ConfigError
+        Naming each key, the rule it breaks, and the nearest known key.
+    """
+    path = data / CONFIG_NAME
+    values = {}
+    if path.is_file():
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not TOML: {error}.") from None
+    return parse_config(ServerConfig, {**values, "data": data}, where=str(path))

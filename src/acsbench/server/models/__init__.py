@@ -1,0 +1,47 @@
+"""The tables of a board: people, tasks, submissions, records."""
+
+from acsbench.server.models.people import (
+    Account,
+    ApiToken,
+    Attestation,
+    Identity,
+    Membership,
+    TaskRole,
+    Team,
+)
+from acsbench.server.models.records import (
+    Attempt,
+    Audit,
+    AuditHead,
+    BoardState,
+    Grant,
+    QuotaState,
+    Signal,
+    Verification,
+)
+from acsbench.server.models.submissions import Entry, Result, State, Submission
+from acsbench.server.models.tasks import Task, TaskVersion
+
+__all__ = [
+    "Account",
+    "ApiToken",
+    "Attempt",
+    "Attestation",
+    "Audit",
+    "AuditHead",
+    "BoardState",
+    "Entry",
+    "Grant",
+    "Identity",
+    "Membership",
+    "QuotaState",
+    "Result",
+    "Signal",
+    "State",
+    "Submission",
+    "Task",
+    "TaskRole",
+    "TaskVersion",
+    "Team",
+    "Verification",
+]

@@ -1,0 +1,38 @@
+"""Start Django in this process, on one data folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from acsbench.errors import ConfigError, MissingDependencyError
+from acsbench.server.config import ServerConfig
+
+__all__ = ["start_django"]
+
+
+def start_django(data: Path) -> ServerConfig:
+    """Read the configuration of a data folder and set Django up with it, once per process.
+
+    Raises
+    ------
+    ConfigError
+        When this process already serves another data folder.
+    MissingDependencyError
+        When Django is not installed.
+    """
+    try:
+        import django  # noqa: PLC0415
+        from django.conf import settings  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise MissingDependencyError(
+            "A board needs Django, which is not installed: pip install 'acsbench[server]'."
+        ) from None
+    data = data.resolve()
+    os.environ["ACSBENCH_BOARD"] = str(data)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "acsbench.server.settings"
+    django.setup()
+    config: ServerConfig = settings.BOARD
+    if config.data != data:
+        raise ConfigError(f"This process already works on {config.data}, not on {data}.")
+    return config

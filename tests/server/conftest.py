@@ -1,0 +1,40 @@
+"""A board inside the test's own process: one migrated database, fresh for every test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from acsbench.server.config import ServerConfig
+from acsbench.server.start import start_django
+
+
+@pytest.fixture(scope="session")
+def _template(tmp_path_factory: pytest.TempPathFactory) -> tuple[ServerConfig, Path]:
+    folder = tmp_path_factory.mktemp("board")
+    config = start_django(folder / "data")
+    config.data.mkdir()
+    from django.core.management import call_command
+    from django.db import connection
+
+    call_command("migrate", verbosity=0)
+    connection.close()
+    empty = folder / "empty.sqlite3"
+    shutil.copyfile(folder / "data" / "board.sqlite3", empty)
+    return config, empty
+
+
+@pytest.fixture
+def config(_template: tuple[ServerConfig, Path]) -> Iterator[ServerConfig]:
+    """An empty board: its configuration; models work on its database."""
+    from django.db import connections
+
+    config, empty = _template
+    shutil.rmtree(config.data)
+    config.data.mkdir()
+    shutil.copyfile(empty, config.data / "board.sqlite3")
+    yield config
+    connections.close_all()
