@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from board_world import World, make_world
 
 from acsbench.server.config import ServerConfig
 from acsbench.server.start import start_django
@@ -32,9 +33,21 @@ def config(_template: tuple[ServerConfig, Path]) -> Iterator[ServerConfig]:
     """An empty board: its configuration; models work on its database."""
     from django.db import connections
 
+    from acsbench.server import published, stores
+    from acsbench.server.setup import create_folders
+
     config, empty = _template
     shutil.rmtree(config.data)
     config.data.mkdir()
     shutil.copyfile(empty, config.data / "board.sqlite3")
+    create_folders(config)
+    published._published.cache_clear()
+    stores.signing_key.cache_clear()
     yield config
     connections.close_all()
+
+
+@pytest.fixture
+def world(config: ServerConfig, tmp_path: Path) -> World:
+    """A board with the task `acs` and some people."""
+    return make_world(config, tmp_path)

@@ -61,6 +61,8 @@ class ServerConfig(StepConfig):
         Leases that may expire before a submission has failed.
     idle_upload_seconds, whole_upload_seconds : float
         An upload without progress, or not finished by then, is cut off.
+    max_upload_bytes : int
+        Largest request of all; each task has its own, smaller limit by its number of rows.
     orphan_hours : float
         Files without a submission are removed after that.
     key_days : float
@@ -81,6 +83,7 @@ class ServerConfig(StepConfig):
     max_attempts: int = Field(default=3, gt=0)
     idle_upload_seconds: Seconds = 60.0
     whole_upload_seconds: Seconds = 600.0
+    max_upload_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
     orphan_hours: Seconds = 24.0
     key_days: Seconds = 7.0
     limits: RateLimits = RateLimits()
@@ -101,7 +104,7 @@ class ServerConfig(StepConfig):
 
     @property
     def incoming(self) -> Path:
-        """Uploads that are not accepted yet; on the same disk as `blobs`."""
+        """Uploads while they arrive, when they are large."""
         return self.data / "incoming"
 
     @property

@@ -47,7 +47,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = ["acsbench.server.apps.BoardConfig"]
 AUTH_USER_MODEL = "board.Account"
 ROOT_URLCONF = "acsbench.server.urls"
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = ["acsbench.server.middleware.with_request_id"]
 
 # the API knows bearer tokens only; what signs cookies comes with the pages that set some
 SECRET_KEY = "no cookie is signed yet"  # noqa: S105  nothing is signed with it

@@ -12,12 +12,13 @@ from acsbench.server.models.people import (
 from acsbench.server.models.records import (
     Attempt,
     Audit,
-    AuditHead,
     BoardState,
     Grant,
+    Lock,
     QuotaState,
     Signal,
     Verification,
+    WorkerBeat,
 )
 from acsbench.server.models.submissions import Entry, Result, State, Submission
 from acsbench.server.models.tasks import Task, TaskVersion
@@ -28,11 +29,11 @@ __all__ = [
     "Attempt",
     "Attestation",
     "Audit",
-    "AuditHead",
     "BoardState",
     "Entry",
     "Grant",
     "Identity",
+    "Lock",
     "Membership",
     "QuotaState",
     "Result",
@@ -44,4 +45,5 @@ __all__ = [
     "TaskVersion",
     "Team",
     "Verification",
+    "WorkerBeat",
 ]

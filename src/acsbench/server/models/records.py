@@ -15,12 +15,13 @@ from acsbench.server.models.tasks import TaskVersion
 __all__ = [
     "Attempt",
     "Audit",
-    "AuditHead",
     "BoardState",
     "Grant",
+    "Lock",
     "QuotaState",
     "Signal",
     "Verification",
+    "WorkerBeat",
 ]
 
 
@@ -117,22 +118,17 @@ class Audit(models.Model):
     hash = models.CharField(max_length=64, unique=True)
 
 
-class AuditHead(models.Model):
-    """The single row that writers of the chain lock."""
+class Lock(models.Model):
+    """A row to lock by name, for writers that must not overtake each other."""
 
-    seq = models.PositiveBigIntegerField(default=0)
-    hash = models.CharField(max_length=64, blank=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(condition=Q(id=1), name="audit_head_is_one_row"),
-        ]
+    name = models.CharField(max_length=40, primary_key=True)
 
 
 class BoardState(models.Model):
     """The public board of a task version: `wanted` is raised by what changes it, `version` follows.
 
-    A worker owns the work by the same kind of lease as a submission's.
+    `document` is the board as everybody gets it. A worker owns the work on it by the same kind of
+    lease as a submission's.
     """
 
     task_version = models.OneToOneField(
@@ -140,9 +136,16 @@ class BoardState(models.Model):
     )
     wanted = models.PositiveBigIntegerField(default=0)
     version = models.PositiveBigIntegerField(default=0)
-    standings = models.JSONField(default=dict)
-    bytes_sha256 = models.CharField(max_length=64, blank=True)
+    document = models.TextField(blank=True)
+    document_sha256 = models.CharField(max_length=64, blank=True)
     attempt_no = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+
+class WorkerBeat(models.Model):
+    """When each worker was last seen."""
+
+    owner = models.CharField(max_length=100, primary_key=True)
+    at = models.DateTimeField()

@@ -54,7 +54,9 @@ class Submission(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["team", "task_version", "sha256"], name="submission_once_per_file"
+                fields=["team", "task_version", "sha256"],
+                condition=~Q(state="failed"),  # what the server could not score may come again
+                name="submission_once_per_file",
             ),
             models.UniqueConstraint(
                 fields=["team", "idempotency_key"], name="submission_once_per_key"
@@ -90,6 +92,8 @@ class Result(models.Model):
     improved = models.BooleanField(default=False)
     """Whether the ladder took it as the team's best."""
     leak_bits = models.FloatField(default=0.0)
+    is_reviewed = models.BooleanField(default=False)
+    """Whether the worker has looked for signals to the host."""
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -106,6 +110,7 @@ class Entry(models.Model):
     submission = models.ForeignKey(Submission, on_delete=models.PROTECT, related_name="entries")
     since = models.DateTimeField(default=timezone.now)
     until = models.DateTimeField(null=True, blank=True)
+    leak_bits = models.FloatField(default=0.0)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

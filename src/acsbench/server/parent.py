@@ -1,0 +1,28 @@
+"""How a child process notices that its parent is gone: its standard input ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+__all__ = ["leave_with_parent"]
+
+_STDIN = 0
+
+
+def leave_with_parent(leave: Callable[[], None]) -> None:
+    """Call `leave` once standard input ends, from a thread of its own.
+
+    `serve` holds the other end of that pipe, which closes however `serve` ends. A process started
+    by hand on a terminal has no such parent.
+    """
+    if os.isatty(_STDIN):
+        return
+
+    def wait() -> None:
+        while os.read(_STDIN, 64):  # not sys.stdin, whose lock would be held at the end
+            pass
+        leave()
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
