@@ -2,7 +2,7 @@
 
 Nothing heavy is imported before a command runs, so that ``--help`` is quick. Results go to
 stdout, everything else to stderr. The commands stand in `runs`, `data`, `stores`, `models`,
-`judge` and `board`.
+`judge`, `board` and `server`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from acsbench.cli import board, data, judge, models, runs, stores
+from acsbench.cli import board, data, judge, models, runs, server, stores
 from acsbench.cli.options import debugging
 from acsbench.errors import AcsbenchError, UnknownNameError, did_you_mean
 
@@ -71,7 +71,7 @@ for _command in (
     *(models.predict,),
     *(judge.evaluate, judge.compare, runs.report),
     *(data.show, data.convert, data.download),
-    *(board.check, board.verify),
+    *(board.check, server.submit, board.verify, server.serve),
     *(runs.list_, runs.doctor),
 ):
     app.command(name=_command.__name__.rstrip("_"))(_command)
@@ -79,7 +79,9 @@ _store = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at 
 _store.command()(stores.verify)
 _store.command()(stores.export)
 app.add_typer(_store, name="store")
+board.group.command("show")(server.show)
 app.add_typer(board.group, name="board")
+app.add_typer(server.group, name="server")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

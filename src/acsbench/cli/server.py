@@ -1,0 +1,417 @@
+"""Commands around a board: submit and show for entrants, serve and server for hosts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from acsbench.cli.options import Debug, Json, emit, pairs
+from acsbench.errors import InputError, MissingPathError
+
+if TYPE_CHECKING:
+    from acsbench.server.config import ServerConfig
+
+__all__ = ["group", "serve", "show", "submit"]
+
+Data = Annotated[Path, typer.Option("--data", help="Data folder of the board.")]
+Server = Annotated[
+    str | None, typer.Option(envvar="ACSBENCH_SERVER", help="Address of the board, https://HOST.")
+]
+Token = Annotated[
+    Path | None, typer.Option("--token-file", help="File with the token, else ACSBENCH_TOKEN.")
+]
+_DATA = Path("board-data")
+
+
+def submit(
+    file: Annotated[Path, typer.Argument(help="CSV, or CSV with gzip: ecg_id, score.")],
+    task: Annotated[str, typer.Option(help="Name of the task, or https://HOST/tasks/NAME.")],
+    card: Annotated[
+        Path | None, typer.Option(help="Model card (TOML); by default that of before.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is scored.")] = False,
+    pick: Annotated[
+        bool, typer.Option("--pick", help="Stay, then show it on the board as your entry.")
+    ] = False,
+    attest: Annotated[
+        str | None, typer.Option(help="Version of the task's attestation that you accept.")
+    ] = None,
+    comment: Annotated[str, typer.Option(help="A note to yourself and the host.")] = "",
+    team: Annotated[str | None, typer.Option(help="A host's baseline to send for.")] = None,
+    receipt: Annotated[Path | None, typer.Option(help="Write the signed receipt here.")] = None,
+    server: Server = None,
+    token_file: Token = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Send predictions to a board. Exit code 2 for findings in the file, 4 without a place."""
+    import json as json_module
+
+    from acsbench.leaderboard.findings import as_text
+    from acsbench.provenance import atomic_text
+    from acsbench.server.card import read_card
+    from acsbench.server.client import BoardClient, RefusedFileError, split_task
+
+    if not file.is_file():
+        raise MissingPathError(f"There is no file {file}.")
+    address, slug = split_task(task, server)
+    client = BoardClient(address, token=_token(token_file))
+    try:
+        sent = client.submit(
+            file,
+            slug,
+            card=read_card(card) if card else None,
+            attestation=attest,
+            comment=comment,
+            team=team,
+        )
+    except RefusedFileError as refused:
+        emit({"findings": refused.findings}, as_text(_findings(refused.findings)), as_json=json)
+        return 2
+    if receipt is not None:
+        atomic_text(receipt, json_module.dumps(sent["receipt"], indent=1) + "\n")
+    state = sent["submission"]
+    if wait or pick:
+        state = client.wait(state["id"], tell=_tell)
+    if pick and state["state"] == "scored":
+        client.pick(slug, state["id"])
+    emit({**sent, "submission": state}, _submitted(state, sent["quota"]), as_json=json)
+    return 1 if state["state"] == "failed" else 0
+
+
+def _findings(told: list[dict[str, Any]]) -> list[Any]:
+    from acsbench.leaderboard.findings import Finding, Place
+
+    return [
+        Finding(
+            code=one["code"],
+            message=one["message"],
+            count=one["count"],
+            places=tuple(Place(**place) for place in one["places"]),
+        )
+        for one in told
+    ]
+
+
+def _tell(state: Mapping[str, Any]) -> None:
+    place = f", place {state['queue_position']}" if state.get("queue_position") else ""
+    print(f"{state['state']}{place}", file=sys.stderr)
+
+
+def _submitted(state: Mapping[str, Any], quota: Mapping[str, Any]) -> str:
+    facts = {
+        "submission": state["id"],
+        "state": f"{state['state']} {state['reason']}".strip(),
+        **{f"feedback ({one['task_version']})": one["text"] for one in state["feedback"]},
+        "left today": quota["remaining_24h"],
+        "left in all": quota["remaining_total"],
+    }
+    return pairs({key: value for key, value in facts.items() if value is not None})
+
+
+def show(
+    task: Annotated[str, typer.Argument(help="Name of the task, or https://HOST/tasks/NAME.")],
+    server: Server = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show a board: ranks with their intervals, who is tied, and every value with its interval."""
+    from acsbench.server.client import BoardClient, split_task
+
+    address, slug = split_task(task, server)
+    board = BoardClient(address).board(slug)
+    emit(board, _board_text(board), as_json=json)
+
+
+def _board_text(board: Mapping[str, Any]) -> str:
+    head = (
+        f"{board['task_version']}: {board['n_rows']:,} rows, {board['n_patients'] or '?'} "
+        f"patients, {board['n_positive'] or '?'} events. {board['n_tied_with_leader']} of "
+        f"{board['n_entries']} entries are tied with the leader."
+    )
+    return "\n".join([head, *(_board_line(row, board["primary"]) for row in board["entries"])])
+
+
+def _board_line(row: Mapping[str, Any], primary: str) -> str:
+    value: dict[str, Any] = next((one for one in row["panel"] if one["metric"] == primary), {})
+    span = f"[{value.get('low')}, {value.get('high')}]"
+    rank = f"{row['rank_low']}-{row['rank_high']}"
+    tied = "=" if row["tied_with_leader"] else " "
+    name = f"{row['team']['name']}: {row['model']}" + (" (baseline)" if row["is_baseline"] else "")
+    return f"{rank:>7} {tied} {primary} {value.get('value')} {span}  {name}"
+
+
+def _token(file: Path | None) -> str:
+    text = file.read_text(encoding="utf-8") if file else os.environ.get("ACSBENCH_TOKEN", "")
+    if not text.strip():
+        raise InputError(
+            "A token is needed: put it into the environment variable ACSBENCH_TOKEN, or into a "
+            "file and give --token-file. The host of the board issues it."
+        )
+    return text.strip()
+
+
+def serve(
+    data: Data = _DATA,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Host a board: sets itself up, migrates, and runs until SIGTERM."""
+    config = _board(data)
+    from acsbench.server.database import migrate
+    from acsbench.server.logs import log_as_json
+    from acsbench.server.serve import Supervisor, listen
+    from acsbench.server.setup import create_folders
+
+    changed = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    config = config.model_copy(update=changed)
+    listener = listen(config)
+    create_folders(config)
+    copy = migrate(config)
+    if copy is not None:
+        print(f"The database was brought up to date; a copy of before is {copy}.", file=sys.stderr)
+    log_as_json()
+
+    def tell(started: Mapping[str, Any]) -> None:
+        emit(started, f"The board answers at {started['address']} (Ctrl-C ends it).", as_json=json)
+        sys.stdout.flush()
+
+    Supervisor(config, listener).run(tell=tell)
+
+
+def _board(data: Path, *, must_exist: bool = False) -> ServerConfig:
+    """Set Django up on a data folder."""
+    if must_exist and not (data / "keys").is_dir():
+        raise MissingPathError(f"{data} is no board; `acsbench server init` makes one.")
+    from acsbench.server.start import start_django
+
+    return start_django(data)
+
+
+group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after a board.")
+
+
+@group.command()
+def init(data: Data = _DATA, json: Json = False, debug: Debug = False) -> None:
+    """Make the data folder, its keys and its database; what is there stays."""
+    config = _board(data)
+    from acsbench.server.database import migrate
+    from acsbench.server.setup import create_folders
+
+    made = create_folders(config)
+    migrate(config)
+    text = "\n".join([f"{config.data} is ready.", *(f"made {one}" for one in made)])
+    emit({"data": str(config.data), "made": made}, text, as_json=json)
+
+
+@group.command()
+def load(
+    task: Annotated[Path, typer.Argument(help="Folder with task.toml and ids.csv.")],
+    labels: Annotated[Path, typer.Option(help="Hidden labels: ecg_id, patient_id, label, ...")],
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Load a task with its hidden labels into the vault, and open it."""
+    config = _board(data, must_exist=True)
+    from acsbench.server.keys import master_key
+    from acsbench.server.operate import load_task
+    from acsbench.server.rescore import rescore_new_versions
+    from acsbench.server.setup import give_to_users
+
+    master = master_key(config)
+    version = load_task(task, labels, config, master)
+    again = rescore_new_versions(config, master)
+    give_to_users(config)
+    facts = {
+        "task version": version.name,
+        "rows": version.n_rows,
+        "label commitment": version.label_commitment,
+        "rescored": again.n,
+    }
+    emit(facts, pairs(facts), as_json=json)
+
+
+@group.command()
+def account(
+    email: Annotated[str, typer.Argument()],
+    name: Annotated[str, typer.Option(help="Name of the person.")] = "",
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make an account."""
+    _board(data, must_exist=True)
+    from acsbench.server.operate import new_account
+
+    made = new_account(email, name=name)
+    emit({"account": made.public_id}, f"account {made.public_id}", as_json=json)
+
+
+@group.command()
+def team(
+    name: Annotated[str, typer.Argument()],
+    task: Annotated[str, typer.Option(help="Task the members take part in.")],
+    member: Annotated[list[str] | None, typer.Option(help="Email; repeatable.")] = None,
+    baseline: Annotated[bool, typer.Option("--baseline", help="A host's, without quota.")] = False,
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a team with its members."""
+    _board(data, must_exist=True)
+    from acsbench.server.operate import add_member, new_team
+
+    made = new_team(name, is_baseline=baseline)
+    for email in member or []:
+        add_member(made.slug, email, task)
+    emit({"team": made.slug}, f"team {made.slug}", as_json=json)
+
+
+@group.command()
+def member(
+    team: Annotated[str, typer.Argument()],
+    email: Annotated[str, typer.Argument()],
+    task: Annotated[str, typer.Option()],
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Put an account into a team, for a task."""
+    _board(data, must_exist=True)
+    from acsbench.server.operate import add_member
+
+    add_member(team, email, task)
+    emit({"team": team, "member": email}, f"{email} is in {team}", as_json=json)
+
+
+@group.command()
+def role(
+    email: Annotated[str, typer.Argument()],
+    role: Annotated[str, typer.Argument(help="host or steward.")],
+    task: Annotated[str, typer.Option()],
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make an account host or steward of a task."""
+    _board(data, must_exist=True)
+    from acsbench.server.operate import give_role
+
+    give_role(email, task, role)
+    emit({"account": email, "role": role}, f"{email} is {role} of {task}", as_json=json)
+
+
+@group.command()
+def token(
+    email: Annotated[str, typer.Argument()],
+    scope: Annotated[list[str] | None, typer.Option(help="read, submit; repeatable.")] = None,
+    days: Annotated[float, typer.Option(min=0.01, max=365, help="Ends after so many.")] = 90,
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Issue a token for an account; it is shown this once."""
+    _board(data, must_exist=True)
+    from acsbench.server.operate import new_token
+
+    made = new_token(email, scopes=scope or ["read", "submit"], days=days)
+    emit({"id": made.row.public_id, "token": made.text}, made.text, as_json=json)
+
+
+@group.command()
+def doctor(data: Data = _DATA, json: Json = False, debug: Debug = False) -> int:
+    """Say whether a board is well: configuration, rights, keys, rules, backlog."""
+    config = _board(data, must_exist=True)
+    from acsbench.server.doctor import examine
+
+    findings = examine(config)
+    text = "\n".join(f"{'ok ' if one.is_fine else 'BAD'} {one.text}" for one in findings)
+    emit({"findings": [one._asdict() for one in findings]}, text, as_json=json)
+    return 0 if all(one.is_fine for one in findings) else 1
+
+
+@group.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="Folder; one of before is brought up to date.")],
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Copy a board while it runs. Keys stay apart: copy the folder `keys` to another place."""
+    config = _board(data, must_exist=True)
+    from acsbench.server.backup import back_up
+
+    done = back_up(config, target)
+    emit(done, f"{done['files']:,} files, {done['copied']:,} copied now", as_json=json)
+
+
+@group.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="Folder that `backup` wrote.")],
+    keys: Annotated[Path | None, typer.Option(help="Folder with the keys.")] = None,
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Put a backup into a new data folder, and verify chain, files and receipts."""
+    from acsbench.server.backup import put_back
+
+    n_files = put_back(source, data, keys=keys)
+    config = _board(data)
+    from acsbench.server.database import migrate
+    from acsbench.server.integrity import find_damage
+    from acsbench.server.setup import create_folders
+
+    create_folders(config)
+    migrate(config)
+    return _verified(find_damage(config), json, files=n_files)
+
+
+@group.command()
+def audit(
+    what: Annotated[str, typer.Argument(help="verify")] = "verify",
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Verify the audit chain, every file and every receipt."""
+    if what != "verify":
+        raise InputError(f"audit knows 'verify', not '{what}'.")
+    config = _board(data, must_exist=True)
+    from acsbench.server.integrity import find_damage
+
+    return _verified(find_damage(config), json)
+
+
+def _verified(damage: list[str], json: bool, **facts: int) -> int:
+    text = "\n".join(damage) or "Chain, files, receipts and score records are as they were written."
+    emit({**facts, "damage": damage}, text, as_json=json)
+    return 1 if damage else 0
+
+
+@group.command()
+def rescore(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only compare; otherwise fill in new task versions.")
+    ] = False,
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Score everything again, and report differences without telling a number."""
+    config = _board(data, must_exist=True)
+    from acsbench.server.keys import master_key
+    from acsbench.server.rescore import check_results, rescore_new_versions
+
+    done = (check_results if check else rescore_new_versions)(config, master_key(config))
+    text = "\n".join([f"{done.n:,} results", *(done.differences or ["no difference"])])
+    emit({"results": done.n, "differences": done.differences}, text, as_json=json)
+    return 1 if done.differences else 0
