@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench reference
+.PHONY: demo test check bench bench-server crash-test reference
 
 # torch first and under the constraints, so that a machine without a GPU downloads no GPU libraries
 .venv/.ready: pyproject.toml constraints.txt
@@ -26,6 +26,13 @@ test: check
 
 bench: .venv/.ready
 	$(BIN)/python -m benchmarks
+
+# the board's figures, and a thousand kills under load (about half an hour)
+bench-server: .venv/.ready
+	$(BIN)/python -m benchmarks board server
+
+crash-test: .venv/.ready
+	$(BIN)/python tests/server/crash.py --kills 1000
 
 reference: .venv/.ready
 	$(BIN)/python docs/generate.py

@@ -62,13 +62,16 @@ class BoardClient:
         ``https://host``.
     token : str, optional
         Needed for everything but reading.
+    pause_s : float
+        Wait before another try when the board does not answer.
     """
 
-    def __init__(self, address: str, *, token: str | None = None) -> None:
+    def __init__(self, address: str, *, token: str | None = None, pause_s: float = 0.5) -> None:
         if urlsplit(address).scheme not in ("http", "https"):
             raise InputError(f"{address} is no address of a board: it begins with https://.")
         self.address = address
         self._token = token
+        self._pause_s = pause_s
 
     def submit(
         self,
@@ -117,7 +120,7 @@ class BoardClient:
                 for last in self._events(submission):
                     tell(last)
             except (OSError, http.client.HTTPException):
-                time.sleep(0.5)  # the server restarts: the submission is safe, ask again
+                time.sleep(self._pause_s)  # the server restarts: the submission is safe, ask again
             if last.get("state") in _FINAL:
                 return last
             last = self.submission(submission)
@@ -182,7 +185,7 @@ class BoardClient:
                         f"{self.address} does not answer as a board: {reason}. "
                         "Nothing is lost: the same command again is safe."
                     ) from None
-                time.sleep(0.5)
+                time.sleep(self._pause_s)
         raise AssertionError("the last try returns or raises")
 
     def _request(

@@ -29,7 +29,6 @@ __all__ = ["Supervisor", "listen"]
 Role = Literal["web", "worker"]
 _LOOK_EVERY_S = 0.05
 _QUICK_DEATH_S = 5.0
-_MAX_PAUSE_S = 10.0
 _DRAIN_S = 30.0
 
 
@@ -63,11 +62,10 @@ class _Child:
     started: float = 0.0
     quick_deaths: int = 0
 
-    @property
-    def start_at(self) -> float:
+    def start_at(self, max_pause_s: float) -> float:
         """When it may start again: at once, later and later when it keeps ending early."""
-        pause = min(_MAX_PAUSE_S, 0.25 * 2**self.quick_deaths) if self.quick_deaths > 2 else 0.0
-        return self.started + pause
+        pause = 0.25 * 2**self.quick_deaths if self.quick_deaths > 2 else 0.0
+        return self.started + min(max_pause_s, pause)
 
 
 @dataclass
@@ -78,10 +76,13 @@ class Supervisor:
     ----------
     config : ServerConfig
     listener : socket
+    max_pause_s : float
+        Longest wait before a process that keeps ending early is started again.
     """
 
     config: ServerConfig
     listener: socket.socket
+    max_pause_s: float = 10.0
     _children: list[_Child] = field(default_factory=lambda: [_Child("web"), _Child("worker")])
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -122,7 +123,7 @@ class Supervisor:
                 log("process.ended", role=child.role, status=child.process.returncode)
                 _close(child.process)
                 child.process = None
-            if child.process is None and time.monotonic() >= child.start_at:
+            if child.process is None and time.monotonic() >= child.start_at(self.max_pause_s):
                 child.process = self._spawn(child.role)
                 child.started = time.monotonic()
 

@@ -11,7 +11,7 @@ from ninja import Router, Status
 
 from acsbench.server import audit
 from acsbench.server.api.auth import Bearer, account_for, actor_of, demand
-from acsbench.server.api.schemas import TokenIn, TokenOut
+from acsbench.server.api.schemas import TokenBody, TokenOut
 from acsbench.server.models import ApiToken
 from acsbench.server.policy import Action
 from acsbench.server.problems import Problem
@@ -23,7 +23,7 @@ router = Router(tags=["account"], auth=Bearer())
 
 
 @router.post("/tokens", response={201: TokenOut}, summary="New token")
-def new_token(request: HttpRequest, body: TokenIn) -> Any:
+def new_token(request: HttpRequest, body: TokenBody) -> Any:
     """Make a token with at most the scopes and the lifetime of the one that asks."""
     actor = actor_of(request)
     if actor.token is None or not set(body.scopes) <= actor.scopes:

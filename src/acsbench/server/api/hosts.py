@@ -13,14 +13,14 @@ from acsbench.server import audit
 from acsbench.server.api.auth import Bearer, account_for, actor_of, demand
 from acsbench.server.api.paging import Cursor, Limit, page
 from acsbench.server.api.schemas import (
-    GrantIn,
-    LeakIn,
-    ReasonIn,
+    GrantBody,
+    LeakBody,
+    ReasonBody,
     SubmissionOut,
     TaskOut,
-    TextIn,
+    TextBody,
     UndisclosedList,
-    VerificationIn,
+    VerificationBody,
 )
 from acsbench.server.api.tasks import task_out
 from acsbench.server.entries import take_off
@@ -60,7 +60,7 @@ def _of_task(actor: Actor, public_id: str, action: Action) -> Submission:
 
 
 @router.post("/submissions/{public_id}/disqualify", response=SubmissionOut, summary="Disqualify")
-def disqualify(request: HttpRequest, public_id: str, body: ReasonIn) -> dict[str, Any]:
+def disqualify(request: HttpRequest, public_id: str, body: ReasonBody) -> dict[str, Any]:
     """Take a submission off the board, with a public reason."""
     actor = actor_of(request)
     submission = _of_task(actor, public_id, Action.DISQUALIFY)
@@ -69,7 +69,7 @@ def disqualify(request: HttpRequest, public_id: str, body: ReasonIn) -> dict[str
 
 
 @router.post("/submissions/{public_id}/verifications", response={204: None}, summary="Verify")
-def verify(request: HttpRequest, public_id: str, body: VerificationIn) -> Any:
+def verify(request: HttpRequest, public_id: str, body: VerificationBody) -> Any:
     """Mark how far a submission has been confirmed; the board shows the last mark."""
     actor = actor_of(request)
     submission = _of_task(actor, public_id, Action.VERIFY)
@@ -89,7 +89,7 @@ def verify(request: HttpRequest, public_id: str, body: VerificationIn) -> Any:
 
 
 @router.post("/tasks/{slug}/grants", response=Places, summary="Grant places")
-def grant(request: HttpRequest, slug: str, body: GrantIn) -> Places:
+def grant(request: HttpRequest, slug: str, body: GrantBody) -> Places:
     """Give a team more places."""
     actor = actor_of(request)
     version = current_version(slug)
@@ -115,7 +115,7 @@ def grant(request: HttpRequest, slug: str, body: GrantIn) -> Places:
 
 
 @router.put("/tasks/{slug}/text", response=TaskOut, summary="Edit the text")
-def edit_text(request: HttpRequest, slug: str, body: TextIn) -> dict[str, Any]:
+def edit_text(request: HttpRequest, slug: str, body: TextBody) -> dict[str, Any]:
     """Replace the text of a task; rules and labels stay as they are."""
     actor = actor_of(request)
     version = current_version(slug)
@@ -128,7 +128,7 @@ def edit_text(request: HttpRequest, slug: str, body: TextIn) -> dict[str, Any]:
 
 
 @router.put("/tasks/{slug}/leak-budget", response={204: None}, summary="Allow more feedback")
-def allow_leak(request: HttpRequest, slug: str, body: LeakIn) -> Any:
+def allow_leak(request: HttpRequest, slug: str, body: LeakBody) -> Any:
     """Decide how much of the leak budget feedback may use."""
     actor = actor_of(request)
     version = current_version(slug)

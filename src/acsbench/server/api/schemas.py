@@ -14,26 +14,26 @@ from acsbench.server.quota import Places
 __all__ = [
     "AuditHeadOut",
     "CheckOut",
-    "EntryIn",
+    "EntryBody",
     "EntryOut",
     "FeedbackOut",
-    "GrantIn",
+    "GrantBody",
     "KeysOut",
-    "LeakIn",
+    "LeakBody",
     "PairOut",
     "ProblemOut",
-    "ReasonIn",
+    "ReasonBody",
     "ReceivedOut",
     "SubmissionList",
     "SubmissionOut",
     "TaskList",
     "TaskOut",
-    "TextIn",
-    "TokenIn",
+    "TextBody",
+    "TokenBody",
     "TokenOut",
     "UndisclosedList",
     "UndisclosedOut",
-    "VerificationIn",
+    "VerificationBody",
 ]
 
 Reason = Annotated[str, Field(min_length=3, max_length=500)]
@@ -135,7 +135,7 @@ class ReceivedOut(Schema):
     warnings: list[dict[str, Any]]
 
 
-class EntryIn(Strict):
+class EntryBody(Strict):
     """Which submission a team shows on the board."""
 
     submission: str
@@ -162,7 +162,7 @@ class PairOut(Schema):
     reason: str | None
 
 
-class TokenIn(Strict):
+class TokenBody(Strict):
     """A new token has at most the scopes of the one that asks."""
 
     scopes: list[Literal["read", "submit"]] = Field(min_length=1)
@@ -178,13 +178,13 @@ class TokenOut(Schema):
     expires_at: datetime
 
 
-class ReasonIn(Strict):
+class ReasonBody(Strict):
     """Why; it is public."""
 
     reason: Reason
 
 
-class GrantIn(Strict):
+class GrantBody(Strict):
     """More places for a team, with the reason for the audit log."""
 
     team: str
@@ -192,14 +192,14 @@ class GrantIn(Strict):
     reason: Reason
 
 
-class LeakIn(Strict):
+class LeakBody(Strict):
     """Share of the rows' bits that feedback may use, with the reason for the audit log."""
 
     share: float = Field(ge=0, le=100)
     reason: Reason
 
 
-class VerificationIn(Strict):
+class VerificationBody(Strict):
     """How far a submission has been confirmed."""
 
     level: Literal["claimed", "artefact", "reproduced"]
@@ -207,7 +207,7 @@ class VerificationIn(Strict):
     note: str = Field(default="", max_length=500)
 
 
-class TextIn(Strict):
+class TextBody(Strict):
     """The text of a task."""
 
     text: str = Field(max_length=20_000)

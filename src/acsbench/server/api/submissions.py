@@ -16,7 +16,7 @@ from acsbench.server.api.events import events_of
 from acsbench.server.api.paging import Cursor, Limit, page
 from acsbench.server.api.schemas import (
     CheckOut,
-    EntryIn,
+    EntryBody,
     EntryOut,
     ReceivedOut,
     SubmissionList,
@@ -188,7 +188,7 @@ def get_receipt(request: HttpRequest, public_id: str) -> dict[str, Any]:
 
 
 @router.put("/tasks/{slug}/entry", response=EntryOut, summary="Pick your entry")
-def pick_entry(request: HttpRequest, slug: str, body: EntryIn) -> dict[str, Any]:
+def pick_entry(request: HttpRequest, slug: str, body: EntryBody) -> dict[str, Any]:
     """Show a scored submission on the board, in place of the one before."""
     actor = actor_of(request)
     submission = own(actor, body.submission, Action.PICK_ENTRY)
