@@ -142,7 +142,7 @@ class Load:
 
     def _send(self, client: BoardClient, file: Path, seed: int) -> None:
         """Try until the file is acknowledged: a client that knows no more than its own key."""
-        ends_at = time.monotonic() + 120
+        ends_at = time.monotonic() + 600
         while True:
             try:
                 sent = client.submit(file, "acs", card=ModelCard.model_validate(CARD))
@@ -233,7 +233,7 @@ def crash(folder: Path, *, kills: int, seed: int, tell: Any = print) -> dict[str
         thread.start()
     killed = {"web": 0, "worker": 0, "parent": 0}
     while sum(killed.values()) < kills:
-        time.sleep(rounds.expovariate(1 / 0.6))
+        _let_work(load, rounds)
         if rounds.random() < 0.01:
             parent.kill()
             parent.wait()
@@ -251,7 +251,7 @@ def crash(folder: Path, *, kills: int, seed: int, tell: Any = print) -> dict[str
             tell(f"{killed} {len(load.acknowledged)} acknowledged", flush=True)
     load.stop.set()
     for thread in threads[:-1]:
-        thread.join(180)
+        thread.join(600)
     broken = [*load.errors, *_settled(data, LEASE_S + 60)]
     watch.stop.set()
     threads[-1].join()
@@ -268,6 +268,18 @@ def crash(folder: Path, *, kills: int, seed: int, tell: Any = print) -> dict[str
         "worst_s_beyond_lease": round(watch.worst_s, 2),
         "broken": broken,
     }
+
+
+def _let_work(load: Load, rounds: random.Random) -> None:
+    """Mostly wait until something was acknowledged since the last kill, then a little longer.
+
+    Without the wait a slow machine would only ever be killed while it starts.
+    """
+    before, ends_at = len(load.acknowledged), time.monotonic() + 20
+    if rounds.random() < 0.7:
+        while len(load.acknowledged) == before and time.monotonic() < ends_at:
+            time.sleep(0.005)
+    time.sleep(rounds.expovariate(1 / 0.1))
 
 
 def _settled(data: Path, seconds: float) -> list[str]:

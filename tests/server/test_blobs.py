@@ -27,7 +27,7 @@ def put(store: Blobs, content: bytes) -> str:
 def test_content_comes_back_and_damage_is_told(store: Blobs) -> None:
     sha256 = put(store, b"abc")
     assert store.get(sha256) == b"abc"
-    store.path(sha256).write_bytes(b"abd")
+    store.path(sha256).write_bytes(b"abX")
     with pytest.raises(StoreError, match="damaged"):
         store.get(sha256)
     store.path(sha256).unlink()
