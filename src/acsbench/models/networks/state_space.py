@@ -183,30 +183,37 @@ class Chunks:
         return ahead[:, :, : self.m]
 
 
-def _scan(system: Tensor, chunks: Tensor, *, backward: bool) -> None:
-    """Turn what each chunk adds into the state before it (or, backward, after it), in place.
+def _scan(system: Tensor, chunks: Tensor, *, adjoint: bool = False) -> None:
+    """Turn what each chunk adds into the state before it, and the state after it, in place.
 
-    ``chunks`` is (H, n, B, 2N); ``system`` takes a row vector over one chunk.
+    ``chunks`` is (H, n, B, 2N), or (H, n, B, 4N) with a second set of states that runs backward in
+    time; ``system`` takes a row vector over one chunk. Both directions share it, and go through it
+    together: reading it is what a scan of few records costs. The adjoint of a scan is the scan the
+    other way.
     """
-    order = range(chunks.shape[1])
-    state = torch.zeros_like(chunks[:, 0])
-    for c in reversed(order) if backward else order:
-        following = torch.baddbmm(chunks[:, c], state, system)
-        chunks[:, c] = state
+    h, n, batch, columns = chunks.shape
+    states = system.shape[-1]
+    starts = range(0, columns, states)
+    state = chunks.new_zeros(h, len(starts) * batch, states)
+    for c in range(n):
+        places = [
+            chunks[:, c if (start == 0) != adjoint else n - 1 - c, :, start : start + states]
+            for start in starts
+        ]
+        following = torch.baddbmm(torch.cat(places, dim=1), state, system)
+        for place, one in zip(places, state.split(batch, dim=1), strict=True):
+            place.copy_(one)
         state = following
 
 
 def _gather(u: Tensor, inputs: Tensor, jump: Tensor, n_columns: int) -> Tensor:
     """[samples | forward state | backward state] of every chunk, (H, n, B, n_columns)."""
     h, n, batch, m = u.shape
-    states = jump.shape[-1]
     joined = u.new_empty(h, n, batch, n_columns)
     joined[..., :m] = u
     flat = joined.view(h, n * batch, n_columns)
     torch.bmm(flat[..., :m], inputs[..., : n_columns - m], out=flat[..., m:])
-    _scan(jump, joined[..., m : m + states], backward=False)
-    if n_columns > m + states:
-        _scan(jump, joined[..., m + states :], backward=True)
+    _scan(jump, joined[..., m:])
     return flat
 
 
@@ -223,15 +230,12 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         u, weights, inputs, jump = ctx.saved_tensors
         h, n, batch, m = u.shape
-        states, n_columns = jump.shape[-1], weights.shape[1]
+        n_columns = weights.shape[1]
         gradient = gradients[0].reshape(h, n * batch, m)
         on_weights = torch.bmm(_gather(u, inputs, jump, n_columns).mT, gradient)
         flat = torch.bmm(gradient, weights.mT)
         joined = flat.view(h, n, batch, n_columns)
-        # the adjoint of a scan is the scan the other way
-        _scan(jump.mT, joined[..., m : m + states], backward=True)
-        if n_columns > m + states:
-            _scan(jump.mT, joined[..., m + states :], backward=False)
+        _scan(jump.mT, joined[..., m:], adjoint=True)
         on_u = torch.baddbmm(flat[..., :m], flat[..., m:], inputs[..., : n_columns - m].mT)
         return on_u.view(u.shape), on_weights, None, None
 
