@@ -98,6 +98,8 @@ class WaveformDataset:
     @property
     def features(self) -> NDArray[np.float32]:
         """Feature matrix, shape (n, features); column names are ``feature_names``."""
+        if not self.feature_frame.width:  # a frame without columns forgets its rows
+            return np.zeros((len(self), 0), np.float32)
         return self.feature_frame.to_numpy().astype(np.float32)
 
     @property
@@ -118,7 +120,8 @@ class WaveformDataset:
             waveform, mask = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.uint8)
         else:
             waveform, mask = self.store.read_row(int(self.rows[index]))
-        features = np.array(self.feature_frame.row(index), dtype=np.float32)
+        row = self.feature_frame.row(index) if self.feature_frame.width else ()
+        features = np.array(row, dtype=np.float32)
         return Item(waveform, mask, self._labels[index], features, index)
 
 

@@ -8,6 +8,7 @@ is already taken raises instead of winning silently.
 from __future__ import annotations
 
 import importlib
+import inspect
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, get_args
 
@@ -18,7 +19,7 @@ from acsbench.errors import (
     did_you_mean,
 )
 
-__all__ = ["BUILT_INS", "KINDS", "Kind", "canonical", "load", "names"]
+__all__ = ["BUILT_INS", "KINDS", "Kind", "accepts", "canonical", "load", "names"]
 
 Kind = Literal["models", "sources", "recipes", "tasks", "metrics"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -134,3 +135,9 @@ def load(kind: Kind, name: str) -> Any:
     raise UnknownNameError(
         f"No {kind[:-1]} is called '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}."
     )
+
+
+def accepts(entry: Any, parameter: str) -> bool:
+    """Whether a registered class or function takes a keyword of this name."""
+    known = inspect.signature(entry).parameters
+    return parameter in known or any(p.kind is p.VAR_KEYWORD for p in known.values())

@@ -75,3 +75,14 @@ def test_predicting_imports_no_lightning() -> None:
     code = "import sys, acsbench.models.neural; print('lightning' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_cohort_without_features_trains_and_scores(store: WaveformStore) -> None:
+    bare = replace(cohort(), features=())
+    train, val, test = (
+        load_dataset(bare, store, TASKS["acs"], split) for split in ("train", "val", "test")
+    )
+    assert test.features.shape == (len(test), 0)
+    assert test[0].features.shape == (0,)
+    scored = predict(make_model("resnet18", **SMALL).fit(train, val), test)
+    assert len(scored.frame) == len(test)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from planted import sets
 
@@ -44,5 +47,37 @@ def test_measured_features_of_a_page_whose_rows_join_leads_are_refused(
         make_model(name, features=("measured",), recipe="three_by_four")
     train, val, _ = sets(store)
     model = make_model(name, features=("measured",), recipe="recorded_12")
+    with pytest.raises(StoreError, match="needs waveforms of recipe 'recorded_12'"):
+        model.fit(train, val)
+    config = {**store.manifest.config, "recipe": {"name": "recorded_12"}}
+    renamed = replace(store, manifest=replace(store.manifest, config=config))
+    train, val, _ = sets(renamed)
     with pytest.raises(StoreError, match=r"its rows are a, b, c. Set recipe = 'recorded_12'"):
         model.fit(train, val)
+
+
+def test_columns_are_found_by_name_not_by_place() -> None:
+    train, val, test = sets(None)
+    model = make_model("boosting", features=("tabular",), recipe=None, max_iter=5).fit(train, val)
+    assert model.columns == ("has_st_eleva", "age")  # type: ignore[attr-defined]
+    scores = model.predict_proba(test)
+    frame = test.feature_frame.select("age", pl.lit(1.0).alias("new"), "has_st_eleva")
+    np.testing.assert_array_equal(model.predict_proba(replace(test, feature_frame=frame)), scores)
+    with pytest.raises(TableError, match="There is no feature age"):
+        model.predict_proba(replace(test, feature_frame=frame.drop("age")))
+
+
+@pytest.mark.parametrize("name", ["logistic", "boosting"])
+def test_columns_that_are_not_there_are_filled_in_only_if_the_model_says_so(
+    name: str, tmp_path: Path
+) -> None:
+    train, val, test = sets(None)
+    features: dict[str, Any] = {"features": ("age", "has_st_eleva"), "recipe": None}
+    make_model(name, **features, may_lack_columns=True).fit(train, val).save(tmp_path)
+    model = load_model(tmp_path)
+    empty = test.feature_frame.with_columns(pl.lit(np.nan).alias("age"))
+    np.testing.assert_array_equal(
+        model.predict_proba(replace(test, feature_frame=empty.drop("age"))),
+        model.predict_proba(replace(test, feature_frame=empty)),
+    )
+    assert model.columns == ()  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ import torch
 from planted import SMALL, sets
 from torch import nn
 
-from acsbench.errors import InputError, MissingDependencyError
+from acsbench.errors import InputError, MissingDependencyError, StoreError
 from acsbench.models import inference
 from acsbench.models.base import load_model
 from acsbench.models.inference import export_onnx, fold_batch_norm
@@ -67,14 +67,32 @@ def test_an_exported_network_gives_torchs_logits_at_any_batch_size(
         torch.testing.assert_close(single, wanted[:1], atol=1e-4, rtol=1e-4)
 
 
-def test_an_exported_model_is_a_model(store: WaveformStore, tmp_path: Path) -> None:
+def test_an_exported_model_is_a_model_in_one_file(store: WaveformStore, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     train, val, test = sets(store)
-    model = NeuralClassifier("resnet18", **{**SMALL, "epochs": 1}).fit(train, val)
-    model.save_onnx(tmp_path)
-    np.testing.assert_allclose(
-        load_model(tmp_path).predict_proba(test), model.predict_proba(test), atol=1e-5
-    )
+    small = {**SMALL, "epochs": 1, "calibrate": True, "covariates": ("age",)}
+    model = NeuralClassifier("resnet18", **small).fit(train, val)
+    model.save_onnx(tmp_path / "m.onnx")
+    (tmp_path / "m.onnx").rename(tmp_path / "alone.onnx")
+    again = load_model(tmp_path / "alone.onnx")
+    np.testing.assert_allclose(again.predict_proba(test), model.predict_proba(test), atol=1e-5)
+    assert again.signature == model.signature  # type: ignore[attr-defined]
+    assert again.recipe == "three_by_four"
+    with pytest.raises(InputError, match="copy the ONNX file"):
+        again.save(tmp_path / "folder")
+    with pytest.raises(InputError, match="cannot be exported"):
+        again.save_onnx(tmp_path / "twice.onnx")  # type: ignore[attr-defined]
+
+
+def test_an_onnx_file_that_is_damaged_or_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    (tmp_path / "half.onnx").write_bytes(b"no network")
+    with pytest.raises(StoreError, match="is damaged or no ONNX file"):
+        load_model(tmp_path / "half.onnx")
+    network, inputs = used("resnet18")
+    export_onnx(network, tmp_path / "bare.onnx", shape=inputs[0].shape[1:])
+    with pytest.raises(StoreError, match="was not exported by acsbench"):
+        load_model(tmp_path / "bare.onnx")
 
 
 def test_an_export_that_is_wrong_is_not_left_behind(
@@ -85,7 +103,7 @@ def test_an_export_that_is_wrong_is_not_left_behind(
     monkeypatch.setattr(inference.OnnxNetwork, "forward", lambda self, x: torch.zeros(len(x), 1))
     with pytest.raises(InputError, match="differs from torch"):
         export_onnx(network, tmp_path / "m.onnx", shape=inputs[0].shape[1:])
-    assert not (tmp_path / "m.onnx").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_onnxruntime_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from acsbench.models import trainee, training
 from acsbench.models.base import make_model
 from acsbench.models.batches import EpochBatches
 from acsbench.models.config import ResNetConfig
+from acsbench.provenance import read_manifest
 from acsbench.store import WaveformStore
 
 LONGER = {**SMALL, "epochs": 5}
@@ -345,3 +346,7 @@ def test_two_processes_train_as_one_on_the_same_batches(
     together = run("two", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     for key, value in alone.items():
         torch.testing.assert_close(together[key], value, atol=1e-5, rtol=1e-5)
+    # the step is finished by the first process alone, and whole
+    written = {p.name for p in (tmp_path / "two").iterdir() if p.is_file()}
+    assert written == {"README.md", "config.json", "manifest.json", "model.safetensors"}
+    assert set(read_manifest(tmp_path / "two").outputs) == written - {"manifest.json"}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeGuard, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -12,14 +14,19 @@ from numpy.typing import NDArray
 
 from acsbench import registry
 from acsbench.dataset import WaveformDataset
-from acsbench.errors import MissingPathError, StoreError, TableError
+from acsbench.errors import InputError, MissingPathError, StoreError, TableError
 from acsbench.predictions import Predictions
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = [
     "CONFIG_NAME",
     "Model",
+    "is_network",
     "load_model",
     "make_model",
+    "model_maker",
     "predict",
     "require_both_classes",
 ]
@@ -61,36 +68,72 @@ def make_model(name: str, **parameters: Any) -> Model:
     UnknownNameError, ConfigError
         For a name or parameter that does not exist, with the nearest one that does.
     """
-    if name.startswith("flag:"):
-        from acsbench.models.features import FlagModel  # noqa: PLC0415  avoids a circle
-
-        flag: Model = FlagModel(column=name.removeprefix("flag:"), **parameters)
-        return flag
-    model: Model = registry.load("models", name)(**parameters)
+    model: Model = model_maker(name)(**parameters)
     return model
 
 
-def load_model(folder: Path | str) -> Model:
-    """Load a model that was saved in ``folder``.
+def model_maker(name: str) -> Any:
+    """Class that makes and loads the models of a name, or a ``partial`` of it.
+
+    A registered ``nn.Module`` is wrapped: training, checkpoints and scoring come with it.
 
     Raises
     ------
-    MissingPathError, StoreError, UnknownNameError
+    UnknownNameError
     """
-    path = Path(folder) / CONFIG_NAME
+    if name.startswith("flag:"):
+        from acsbench.models.features import FlagModel  # noqa: PLC0415  avoids a circle
+
+        return partial(FlagModel, column=name.removeprefix("flag:"))
+    entry = registry.load("models", name)
+    if is_network(entry):
+        from acsbench.models.neural import NeuralClassifier  # noqa: PLC0415  avoids a circle
+
+        return partial(NeuralClassifier, network=registry.canonical(name))
+    return entry
+
+
+def is_network(entry: Any) -> TypeGuard[type[nn.Module]]:
+    """Whether a registered object is a plain ``nn.Module``; imports no torch to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(entry, type) and issubclass(entry, torch.nn.Module)
+
+
+def load_model(place: Path | str) -> Model:
+    """Load a model.
+
+    Parameters
+    ----------
+    place : Path or str
+        A folder that ``save`` wrote, an ``.onnx`` file that ``save_onnx`` wrote, or a published
+        checkpoint: see `load_pretrained`.
+
+    Raises
+    ------
+    MissingPathError, StoreError, UnknownNameError, InputError
+    """
+    folder = Path(place)
+    if folder.suffix == ".onnx" and folder.is_file():
+        from acsbench.models.inference import OnnxNetwork  # noqa: PLC0415  torch costs a second
+
+        return _load(str(OnnxNetwork(folder).body["model"]), folder)
+    if folder.is_file() or str(place).startswith("hf:"):
+        from acsbench.models.pretrained import load_pretrained  # noqa: PLC0415  avoids a circle
+
+        return load_pretrained(place)
+    path = folder / CONFIG_NAME
     if not path.is_file():
         raise MissingPathError(f"There is no model in {folder}: {CONFIG_NAME} is missing.")
     try:
         name = str(json.loads(path.read_text(encoding="utf-8"))["model"])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise StoreError(f"{path} is damaged ({error}).") from None
-    if name.startswith("flag:"):
-        from acsbench.models.features import FlagModel  # noqa: PLC0415  avoids a circle
+    return _load(name, folder)
 
-        flag: Model = FlagModel.load(Path(folder))
-        return flag
-    entry = registry.load("models", name)
-    model: Model = getattr(entry, "func", entry).load(Path(folder))
+
+def _load(name: str, place: Path) -> Model:
+    maker = model_maker(name)
+    model: Model = getattr(maker, "func", maker).load(place)
     return model
 
 
@@ -110,7 +153,18 @@ def predict(model: Model, data: WaveformDataset, *, name: str | None = None) -> 
     -------
     Predictions
         One row per record and task.
+
+    Raises
+    ------
+    InputError
+        When the model was trained for several tasks and the dataset has others, or another order.
     """
+    known = tuple(getattr(model, "tasks", ()))
+    if known and known != data.tasks and max(len(known), len(data.tasks)) > 1:
+        raise InputError(
+            f"The model scores the tasks {', '.join(known)}, in this order; the dataset has "
+            f"{', '.join(data.tasks)}."
+        )
     scores = np.asarray(model.predict_proba(data), dtype=np.float64)
     if len(data.tasks) == 1:
         scores = scores[:, 1:]

@@ -48,6 +48,8 @@ class NetworkConfig(StepConfig):
         Give the network the mask as extra channels.
     covariates : tuple of str
         Cohort columns that join the logits, filled in and scaled on train.
+    may_lack_columns : bool
+        Score ECGs that come without these columns, as bare waveforms do, with train's medians.
     epochs : int
     batch_size : int
         Of all devices together.
@@ -93,6 +95,7 @@ class NetworkConfig(StepConfig):
     recipe: str = "three_by_four"
     use_mask: bool = False
     covariates: tuple[str, ...] = ()
+    may_lack_columns: bool = False
     epochs: int = Field(default=50, ge=1)
     batch_size: int = Field(default=32, ge=2)
     patience: int = Field(default=10, ge=1)

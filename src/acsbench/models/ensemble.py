@@ -120,6 +120,21 @@ class Ensemble:
             )
         return member
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What its members were trained for."""
+        return next((tuple(t) for m in self.members if (t := getattr(m, "tasks", ()))), ())
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """Input of its members; empty where none uses waveforms."""
+        return next((s for m in self.members if (s := getattr(m, "signature", {}))), {})
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Cohort columns without which a member does not score."""
+        return tuple(dict.fromkeys(c for m in self.members for c in getattr(m, "columns", ())))
+
     def predict_proba(self, data: WaveformDataset) -> NDArray[np.float64]:
         """Probabilities, (n, 2) for one task and (n, k) for several.
 

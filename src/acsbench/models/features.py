@@ -19,20 +19,23 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from acsbench.dataset import WaveformDataset
-from acsbench.errors import MissingPathError, StepError, StoreError, TableError, did_you_mean
+from acsbench.errors import MissingPathError, StepError, TableError
 from acsbench.models.base import CONFIG_NAME, require_both_classes
+from acsbench.models.feature_matrix import (
+    JOINED_RECIPES,
+    MEASURED,
+    TABULAR,
+    feature_matrix,
+    named_columns,
+    needs_single_leads,
+)
+from acsbench.models.signature import require_recipe, require_same_input, signature_of
 from acsbench.predictions import ScoresAre
 from acsbench.provenance import StepConfig, atomic_path, atomic_text, parse_config
-from acsbench.signal.beats import MEASURE_NAMES, measure_ecg
-from acsbench.signal.leads import STANDARD_12
-from acsbench.store import WaveformStore
 
 __all__ = ["BoostingModel", "FlagModel", "LogisticModel"]
 
 CLASSICAL_FLAGS = ("has_st_eleva", "has_depress", "has_twave_inver", "has_twave_abnormal")
-MEASURED, TABULAR = "measured", "tabular"
-_JOINED_RECIPES = ("three_by_four", "paper_3x4")
-"""Recipes that join several leads in a row; known here so that a run refuses before it begins."""
 _ESTIMATORS_NAME = "estimators.joblib"
 
 
@@ -46,11 +49,15 @@ class FeatureConfig(StepConfig):
         (every feature column of the cohort).
     recipe : str or None
         Needed for ``measured``; one with a row for each lead.
+    may_lack_columns : bool
+        Score ECGs that come without the columns, as bare waveforms do: boosting takes them for
+        missing, the others fill in train's medians.
     seed : int
     """
 
     features: tuple[str, ...]
     recipe: str | None = None
+    may_lack_columns: bool = False
     seed: int = Field(default=0, ge=0)
 
 
@@ -86,67 +93,19 @@ class BoostingConfig(FeatureConfig):
     min_samples_leaf: int = Field(default=20, ge=1)
 
 
-ConfigT = TypeVar("ConfigT", bound=FeatureConfig)
+class FlagConfig(StepConfig):
+    """Parameters of `FlagModel`.
 
-
-def feature_matrix(data: WaveformDataset, features: tuple[str, ...]) -> NDArray[np.float64]:
-    """Columns named by ``features``, shape (n, columns), NaN where missing.
-
-    Raises
-    ------
-    TableError
-        For a column the cohort does not have.
-    StoreError
-        When ``measured`` is asked for without a store in millivolts that has a row for each lead.
+    Attributes
+    ----------
+    column : str
+        A feature column of the cohort.
     """
-    blocks = []
-    table = data.feature_frame
-    for name in features:
-        if name == MEASURED:
-            blocks.append(_measured(data))
-        elif name == TABULAR:
-            blocks.append(table.to_numpy().astype(np.float64))
-        elif name in table.columns:
-            blocks.append(table[name].to_numpy().astype(np.float64)[:, None])
-        else:
-            known = [*table.columns, MEASURED, TABULAR]
-            raise TableError(
-                f"The cohort has no feature '{name}'.{did_you_mean(name, known)} "
-                f"Known: {', '.join(known)}."
-            )
-    return np.hstack(blocks) if blocks else np.zeros((len(data), 0))
+
+    column: str
 
 
-def _measured(data: WaveformDataset) -> NDArray[np.float64]:
-    store = _measurable(data.store)
-    rows = np.empty((len(data), len(MEASURE_NAMES)))
-    for index in range(len(data)):
-        item = data[index]
-        found = measure_ecg(
-            item.waveform,
-            item.mask,
-            lead_names=store.lead_names,
-            sampling_rate=store.sampling_rate,
-        )
-        rows[index] = [found[name] for name in MEASURE_NAMES]
-    return rows
-
-
-def _measurable(store: WaveformStore | None) -> WaveformStore:
-    if store is None:
-        raise StoreError("Measured features need a waveform store; load_dataset was given none.")
-    if store.units != "mV":
-        raise StoreError(f"Measured features are in millivolts; the store is in '{store.units}'.")
-    if not set(store.lead_names) & set(STANDARD_12):
-        raise _needs_single_leads(store.recipe, f"its rows are {', '.join(store.lead_names)}")
-    return store
-
-
-def _needs_single_leads(recipe: str, why: str) -> StoreError:
-    return StoreError(
-        f"Features 'measured' need a row for each lead, and recipe '{recipe}' has none: {why}. "
-        "Set recipe = 'recorded_12'."
-    )
+ConfigT = TypeVar("ConfigT", bound=FeatureConfig)
 
 
 class _FeatureModel(ABC, Generic[ConfigT]):
@@ -158,14 +117,17 @@ class _FeatureModel(ABC, Generic[ConfigT]):
     def __init__(self, **parameters: Any) -> None:
         self.config = parse_config(self.config_class, parameters, where=f"Model '{self.name}'")
         self.recipe: str | None = self.config.recipe
+        self.features: tuple[str, ...] = ()
+        self.tasks: tuple[str, ...] = ()
+        self.signature: dict[str, Any] = {}
         self.estimators: list[Any] = []
         if MEASURED in self.config.features and self.recipe is None:
             raise TableError(
                 f"Model '{self.name}': 'measured' features need waveforms; "
                 "set recipe = 'recorded_12'."
             )
-        if MEASURED in self.config.features and self.recipe in _JOINED_RECIPES:
-            raise _needs_single_leads(self.recipe, "it joins the leads of a printed line")
+        if MEASURED in self.config.features and self.recipe in JOINED_RECIPES:
+            raise needs_single_leads(self.recipe, "it joins the leads of a printed line")
 
     def fit(self, train: WaveformDataset, val: WaveformDataset) -> Self:
         """Fit one estimator per task; records with a missing label are left out.
@@ -178,13 +140,24 @@ class _FeatureModel(ABC, Generic[ConfigT]):
             When ``measured`` is asked of a store that cannot give it.
         """
         require_both_classes(train, val)
-        x, x_val = (feature_matrix(data, self.config.features) for data in (train, val))
+        self.features = named_columns(self.config.features, train)
+        self.tasks = train.tasks
+        if MEASURED in self.features:
+            require_recipe(train, self.recipe, what=f"Model '{self.name}'")
+            self.signature = signature_of(train)
+        x, x_val = (feature_matrix(data, self.features) for data in (train, val))
         labels, labels_val = (data.labels.reshape(len(data), -1) for data in (train, val))
         self.estimators = [
             self._fit_one(*_known(x, y), *_known(x_val, y_val))
             for y, y_val in zip(labels.T, labels_val.T, strict=True)
         ]
         return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Cohort columns without which it does not score."""
+        own = tuple(name for name in self.features if name != MEASURED)
+        return () if self.config.may_lack_columns else own
 
     @abstractmethod
     def _fit_one(
@@ -197,10 +170,20 @@ class _FeatureModel(ABC, Generic[ConfigT]):
         """Fit the estimator of one task."""
 
     def predict_proba(self, data: WaveformDataset) -> NDArray[np.float64]:
-        """Probabilities, (n, 2) for one task and (n, k) for several."""
+        """Probabilities, (n, 2) for one task and (n, k) for several.
+
+        Raises
+        ------
+        StepError
+            Before a fit.
+        StoreError, TableError
+            When the store or the columns are not those of the training.
+        """
         if not self.estimators:
             raise StepError(f"Model '{self.name}' is not fitted yet; call fit or load first.")
-        x = feature_matrix(data, self.config.features)
+        if self.signature:
+            require_same_input(self.signature, signature_of(data), what=f"Model '{self.name}'")
+        x = feature_matrix(data, self.features, may_lack=self.config.may_lack_columns)
         scores = [one.predict_proba(x) for one in self.estimators]
         if len(scores) == 1:
             return np.asarray(scores[0], dtype=np.float64)
@@ -215,7 +198,13 @@ class _FeatureModel(ABC, Generic[ConfigT]):
         """
         with atomic_path(folder / _ESTIMATORS_NAME) as temporary:
             joblib.dump(self.estimators, temporary)
-        body = {"model": self.name, "parameters": self.config.model_dump(mode="json")}
+        body = {
+            "model": self.name,
+            "parameters": self.config.model_dump(mode="json"),
+            "features": self.features,
+            "tasks": self.tasks,
+            "signature": self.signature,
+        }
         atomic_text(folder / CONFIG_NAME, json.dumps(body, indent=1) + "\n")
 
     @classmethod
@@ -228,6 +217,8 @@ class _FeatureModel(ABC, Generic[ConfigT]):
             )
         body = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
         model = cls(**body["parameters"])
+        model.features, model.tasks = tuple(body["features"]), tuple(body["tasks"])
+        model.signature = body["signature"]
         model.estimators = joblib.load(path)
         return model
 
@@ -311,16 +302,17 @@ class FlagModel:
 
     Parameters
     ----------
-    column : str
-        A feature column of the cohort.
+    **parameters
+        See `FlagConfig`.
     """
 
     recipe: str | None = None
     scores_are: ScoresAre = "rank"
 
-    def __init__(self, column: str) -> None:
-        self.column = column
-        self.name = f"flag:{column}"
+    def __init__(self, **parameters: Any) -> None:
+        self.column = parse_config(FlagConfig, parameters, where="Model 'flag'").column
+        self.name = f"flag:{self.column}"
+        self.columns = (self.column,)
 
     def fit(self, train: WaveformDataset, val: WaveformDataset) -> Self:
         """Learn nothing; check that the column is there."""
@@ -345,4 +337,4 @@ class FlagModel:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         body = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
-        return cls(str(body["model"]).removeprefix("flag:"))
+        return cls(column=str(body["model"]).removeprefix("flag:"))

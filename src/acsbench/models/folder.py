@@ -12,37 +12,33 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from acsbench.errors import MissingPathError, StoreError
+from acsbench.errors import InputError, MissingPathError, StoreError
 from acsbench.models.base import CONFIG_NAME
 from acsbench.provenance import atomic_path, atomic_text
 
-__all__ = [
-    "ONNX_NAME",
-    "WEIGHTS_NAME",
-    "read_folder",
-    "read_weights",
-    "weights_sha256",
-    "write_config",
-    "write_folder",
-]
+__all__ = ["WEIGHTS_NAME", "read_folder", "read_weights", "weights_sha256", "write_folder"]
 
 WEIGHTS_NAME = "model.safetensors"
-ONNX_NAME = "model.onnx"
 _CARD_NAME = "README.md"
 
 
 def write_folder(folder: Path, body: dict[str, Any], network: nn.Module) -> None:
-    """Write config, weights and card; ``config.json`` last, so that half a folder is no model."""
-    write_config(folder, body)
-    state = {key: value.contiguous() for key, value in network.state_dict().items()}
-    with atomic_path(folder / WEIGHTS_NAME) as temporary:
-        save_file(state, temporary, metadata={"format": "pt"})
-    write_config(folder, body)
+    """Write card, weights and config; ``config.json`` last, so that half a folder is no model.
 
-
-def write_config(folder: Path, body: dict[str, Any]) -> None:
-    """Write ``config.json`` and the card."""
+    Raises
+    ------
+    InputError
+        For a network that has no weights of its own, as an ONNX file's.
+    """
+    state = network.state_dict()
+    if not state:
+        raise InputError("The network has no weights to save; copy the ONNX file instead.")
     atomic_text(folder / _CARD_NAME, _card(body))
+    # copies, for the format takes no two names for one piece of memory
+    layout = torch.contiguous_format
+    copies = {key: value.clone(memory_format=layout) for key, value in state.items()}
+    with atomic_path(folder / WEIGHTS_NAME) as temporary:
+        save_file(copies, temporary, metadata={"format": "pt"})
     atomic_text(folder / CONFIG_NAME, json.dumps(body, indent=1) + "\n")
 
 

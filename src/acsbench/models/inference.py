@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from acsbench.dataset import WaveformDataset
-from acsbench.errors import InputError, MissingDependencyError
+from acsbench.errors import InputError, MissingDependencyError, StoreError
 from acsbench.models.batches import Read
 from acsbench.models.covariates import Covariates
 from acsbench.provenance import atomic_path
@@ -25,6 +26,9 @@ __all__ = ["OnnxNetwork", "batch_logits", "export_onnx", "fold_batch_norm", "rec
 
 _CACHED_VALUES = 4_000_000
 """Activations of this many numbers, 16 MB, stay in a processor's cache."""
+_TOLD = "acsbench"
+_CLOSE = 1e-3
+"""Of a logit: exported networks differ by rounding."""
 _PAIRS = (("initial_conv", "bn1"), ("conv1", "bn1"), ("conv2", "bn2"))
 
 
@@ -101,6 +105,16 @@ class OnnxNetwork(nn.Module):
     ----------
     path : Path
         Of the ``.onnx`` file.
+
+    Raises
+    ------
+    MissingDependencyError
+    StoreError
+        When the file is damaged.
+
+    Notes
+    -----
+    An exported file holds what ``config.json`` says of a folder, so that it is a whole model.
     """
 
     def __init__(self, path: Path) -> None:
@@ -111,9 +125,33 @@ class OnnxNetwork(nn.Module):
             raise _missing("onnxruntime") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        self.session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
-        )
+        self.path = path
+        try:
+            self.session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its errors have no common base
+            raise StoreError(f"{path} is damaged or no ONNX file: {error}") from None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What ``config.json`` says of a folder.
+
+        Raises
+        ------
+        StoreError
+            For a file of somebody else.
+        """
+        told = self.session.get_modelmeta().custom_metadata_map.get(_TOLD)
+        try:
+            body = json.loads(told or "")
+        except ValueError:
+            body = None
+        if not isinstance(body, dict) or "model" not in body:
+            raise StoreError(
+                f"{self.path} was not exported by acsbench: it does not say its input."
+            )
+        return body
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
         """Logits of a batch."""
@@ -126,7 +164,12 @@ class OnnxNetwork(nn.Module):
 
 
 def export_onnx(
-    network: nn.Module, path: Path, *, shape: Sequence[int], n_covariates: int = 0
+    network: nn.Module,
+    path: Path,
+    *,
+    shape: Sequence[int],
+    n_covariates: int = 0,
+    body: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a network as ONNX for any batch size, and check it against torch.
 
@@ -138,6 +181,8 @@ def export_onnx(
     shape : (int, int)
         Channels and samples.
     n_covariates : int
+    body : mapping, optional
+        What ``config.json`` says of a folder; the file keeps it.
 
     Raises
     ------
@@ -163,13 +208,15 @@ def export_onnx(
             raise _missing("onnxscript") from None
         wanted = network(*inputs)
     assert program is not None
+    program.model.metadata_props[_TOLD] = json.dumps(body or {})
     with atomic_path(path) as temporary:
         program.save(temporary)
-    found = OnnxNetwork(path)(*inputs)
-    difference = float((found - wanted).abs().max())
-    if difference > 1e-3:
-        path.unlink()
-        raise InputError(f"The exported network differs from torch by {difference:.1e} in a logit.")
+        difference = float((OnnxNetwork(temporary)(*inputs) - wanted).abs().max())
+        if not difference < _CLOSE:
+            raise InputError(
+                f"The exported network differs from torch by {difference:.1e} in a logit; the "
+                f"limit is {_CLOSE:g}. Nothing was written."
+            )
 
 
 def _missing(package: str) -> MissingDependencyError:

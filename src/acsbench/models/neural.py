@@ -19,22 +19,13 @@ from acsbench.errors import (
     MissingDependencyError,
     StepError,
     StoreError,
-    UnknownNameError,
-    did_you_mean,
 )
 from acsbench.models.base import require_both_classes
 from acsbench.models.batches import Feed, WaveformFeed
 from acsbench.models.calibrate import Line, apply_lines, fit_lines
-from acsbench.models.config import NETWORKS, NetworkConfig, Shape
+from acsbench.models.config import NetworkConfig, Shape
 from acsbench.models.covariates import Covariates
-from acsbench.models.folder import (
-    ONNX_NAME,
-    read_folder,
-    read_weights,
-    weights_sha256,
-    write_config,
-    write_folder,
-)
+from acsbench.models.folder import read_folder, read_weights, weights_sha256, write_folder
 from acsbench.models.inference import (
     OnnxNetwork,
     batch_logits,
@@ -42,11 +33,17 @@ from acsbench.models.inference import (
     fold_batch_norm,
     records_at_once,
 )
+from acsbench.models.own_network import OwnConfig, config_class
+from acsbench.models.signature import (
+    data_fingerprint,
+    require_recipe,
+    require_same_input,
+    signature_of,
+)
+from acsbench.models.transfer import compare_splits, copy_weights
 from acsbench.provenance import json_sha256, parse_config
 
 __all__ = ["NeuralClassifier", "acsbench_s4", "ecg_omi", "resnet6", "resnet18", "resnet50", "s4"]
-
-_SAME_INPUT = ("recipe", "lead_names", "sampling_rate", "units", "n_samples")
 
 
 class NeuralClassifier:
@@ -55,7 +52,7 @@ class NeuralClassifier:
     Parameters
     ----------
     network : str
-        A name of `config.NETWORKS`.
+        A name of `config.NETWORKS`, or of a registered ``nn.Module``.
     name : str, optional
         What the model is registered as; by default the network.
     folder : Path, optional
@@ -97,12 +94,28 @@ class NeuralClassifier:
         self.remarks: tuple[str, ...] = ()
 
     def _config_of(self, network: str) -> type[NetworkConfig]:
-        if network not in NETWORKS:
-            raise UnknownNameError(
-                f"No network is called '{network}'.{did_you_mean(network, NETWORKS)} "
-                f"Known: {', '.join(NETWORKS)}."
-            )
-        return NETWORKS[network]
+        return config_class(network)
+
+    @property
+    def _what(self) -> str:
+        return f"Model '{self.name}'"
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What it was trained for; empty for a published checkpoint, which does not say."""
+        return tuple(self.signature.get("tasks", ()))
+
+    @property
+    def rank(self) -> int:
+        """Of this process in a distributed training; 0 otherwise."""
+        distributed = torch.distributed
+        is_one_of_many = distributed.is_available() and distributed.is_initialized()
+        return distributed.get_rank() if is_one_of_many else 0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Cohort columns without which it does not score."""
+        return () if self.config.may_lack_columns else self.config.covariates
 
     def fit(self, train: WaveformDataset, val: WaveformDataset) -> Self:
         """Train on ``train``, stop and choose the best epoch on ``val``.
@@ -116,7 +129,7 @@ class NeuralClassifier:
         KeyboardInterrupt
             A later call takes up after the last finished epoch, and ends with the same weights.
         """
-        self._require_recipe(train)
+        require_recipe(train, self.recipe, what=self._what)
         if train.tasks != val.tasks:
             raise InputError(f"train has the tasks {train.tasks}, val {val.tasks}.")
         require_both_classes(train, val)
@@ -165,8 +178,10 @@ class NeuralClassifier:
         return records_at_once(width=int(getattr(self.config, "width", 64)), n_samples=n_samples)
 
     def _prepare(self, train: WaveformDataset) -> None:
-        self.signature, self.lines = _signature(train), ()
-        self.covariates = Covariates.fit(train, self.config.covariates)
+        self.signature, self.lines = signature_of(train), ()
+        self.covariates = Covariates.fit(
+            train, self.config.covariates, may_lack=self.config.may_lack_columns
+        )
         self.shape = Shape(
             n_channels=len(self.signature["lead_names"]) * (2 if self.config.use_mask else 1),
             n_samples=self.signature["n_samples"],
@@ -182,7 +197,7 @@ class NeuralClassifier:
             [
                 self.config.model_dump(mode="json", exclude=where),
                 self.signature,
-                _data_fingerprint(val),
+                data_fingerprint(val),
                 started_from,
             ]
         )[:16]
@@ -197,25 +212,19 @@ class NeuralClassifier:
         where = str(self.config.init_from)
         with torch.random.fork_rng(devices=[]):  # a fresh head is the seed's alone
             other = load_pretrained(self.config.init_from)
-        self.remarks = _compare_splits(
+        assert other.network is not None
+        self.remarks = compare_splits(
             other.signature, train, where=where, allowed=self.config.allow_other_split
         )
         if other.signature:
-            _require_same_input(other.signature, self.signature, what=where)
+            require_same_input(other.signature, self.signature, what=where)
         self._inherit(other)
         network = self.config.build(self.shape)
-        _copy_weights(other.network, network, where=where, head=self.config.head)
+        copy_weights(other.network, network, where=where, head=self.config.head)
         return network, weights_sha256(network)
 
     def _inherit(self, other: NeuralClassifier) -> None:
         """Take over from ``init_from`` what is not in its weights."""
-
-    def _require_recipe(self, data: WaveformDataset) -> None:
-        if data.recipe != self.recipe:
-            raise StoreError(
-                f"Model '{self.name}' needs waveforms of recipe '{self.recipe}'; the store holds "
-                f"'{data.recipe}'. Give it the right store, or set recipe."
-            )
 
     def predict_proba(self, data: WaveformDataset) -> NDArray[np.float64]:
         """Probabilities, (n, 2) for one task and (n, k) for several.
@@ -233,14 +242,14 @@ class NeuralClassifier:
 
     def _logits(self, data: WaveformDataset) -> NDArray[np.float64]:
         network, shape = self._fitted()
-        self._require_recipe(data)
-        seen = _signature(data)
+        require_recipe(data, self.recipe, what=self._what)
+        seen = signature_of(data)
         if self.signature:
-            _require_same_input(self.signature, seen, what=f"Model '{self.name}'")
+            require_same_input(self.signature, seen, what=self._what)
         n_channels = len(seen["lead_names"]) * (2 if self.config.use_mask else 1)
         if shape.n_channels not in (None, n_channels):
             raise StoreError(
-                f"Model '{self.name}' takes {shape.n_channels} rows; the store gives {n_channels}."
+                f"{self._what} takes {shape.n_channels} rows; the store gives {n_channels}."
             )
         return batch_logits(
             self._ready(network),
@@ -253,7 +262,9 @@ class NeuralClassifier:
 
     def _ready(self, network: nn.Module) -> nn.Module:
         """Make the network quick for scoring."""
-        return network if isinstance(network, OnnxNetwork) else fold_batch_norm(network)
+        # only of a network of ours is it known which layer a BatchNorm follows
+        as_it_is = isinstance(network, OnnxNetwork) or isinstance(self.config, OwnConfig)
+        return network if as_it_is else fold_batch_norm(network)
 
     def _input_shape(self) -> tuple[int, ...]:
         """Shape of one input of the network."""
@@ -264,7 +275,7 @@ class NeuralClassifier:
 
     def _fitted(self) -> tuple[nn.Module, Shape]:
         if self.network is None or self.shape is None:
-            raise StepError(f"Model '{self.name}' is not fitted yet; call fit or load first.")
+            raise StepError(f"{self._what} is not fitted yet; call fit or load first.")
         return self.network, self.shape
 
     def adopt(self, network: nn.Module, shape: Shape, *, source: str) -> None:
@@ -288,21 +299,23 @@ class NeuralClassifier:
         network, _ = self._fitted()
         write_folder(folder, self._body(), network)
 
-    def save_onnx(self, folder: Path) -> None:
-        """Write the folder of a model that onnxruntime runs; it scores like this one.
+    def save_onnx(self, file: Path) -> None:
+        """Write one ``.onnx`` file that onnxruntime runs: a model that scores like this one.
 
         Raises
         ------
         StepError, MissingDependencyError, InputError
         """
         network, shape = self._fitted()
+        if isinstance(network, OnnxNetwork):
+            raise InputError("This network is an ONNX file already; copy the file.")
         export_onnx(
-            fold_batch_norm(network),
-            folder / ONNX_NAME,
+            self._ready(network),
+            file,
             shape=self._input_shape(),
             n_covariates=shape.n_covariates,
+            body=self._body(),
         )
-        write_config(folder, self._body())
 
     def _body(self) -> dict[str, Any]:
         network, shape = self._fitted()
@@ -325,24 +338,35 @@ class NeuralClassifier:
         ------
         MissingPathError, StoreError
         """
-        body = read_folder(folder)
+        onnx = OnnxNetwork(folder) if folder.suffix == ".onnx" else None
+        body = read_folder(folder) if onnx is None else onnx.body
         try:
-            parameters = body["parameters"]
-            model = cls(parameters.pop("network"), name=body["model"], **parameters)
-            model.signature = body["signature"]
-            model.remarks = tuple(body["remarks"])
-            model.covariates = Covariates.from_json(body["covariates"])
-            model.lines = tuple((slope, intercept) for slope, intercept in body["lines"])
-            model.shape = Shape.model_validate(body["shape"])
-            if (folder / ONNX_NAME).is_file():
-                model.network = OnnxNetwork(folder / ONNX_NAME)
-            else:
-                model.network = model.config.build(model.shape).eval()
+            model = cls._described(body)
+            assert model.shape is not None
+            if onnx is None:
+                model.network = model.config.build(model.shape)
                 model.network.load_state_dict(read_weights(folder))
+            else:
+                model.network = onnx
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             if isinstance(error, (InputError, StepError)):
                 raise
             raise StoreError(f"The model in {folder} is damaged: {error}") from None
+        model.network.eval()
+        return model
+
+    @classmethod
+    def _described(cls, body: dict[str, Any]) -> Self:
+        """Everything of a saved model but its network."""
+        parameters = dict(body["parameters"])
+        if "network" not in parameters:
+            raise InputError(f"A model '{body['model']}' is no network.")
+        model = cls(parameters.pop("network"), name=body["model"], **parameters)
+        model.signature = body["signature"]
+        model.remarks = tuple(body["remarks"])
+        model.covariates = Covariates.from_json(body["covariates"])
+        model.lines = tuple((slope, intercept) for slope, intercept in body["lines"])
+        model.shape = Shape.model_validate(body["shape"])
         return model
 
     def push_to_hub(self, repository: str, *, private: bool = True) -> None:
@@ -357,69 +381,6 @@ class NeuralClassifier:
             self.save(Path(name))
             hub.create_repo(repository, private=private, exist_ok=True)
             hub.upload_folder(repo_id=repository, folder_path=name)
-
-
-def _signature(data: WaveformDataset) -> dict[str, Any]:
-    """What a network's input was: travels in its checkpoint."""
-    store = data.store
-    if store is None:
-        raise StoreError("A network needs a waveform store; load_dataset was given none.")
-    return {
-        "recipe": store.manifest.config["recipe"],
-        "lead_names": list(store.lead_names),
-        "sampling_rate": store.sampling_rate,
-        "units": store.units,
-        "n_samples": store.shape[1],
-        "tasks": list(data.tasks),
-        "split_fingerprint": data.split_fingerprint,
-        "data_fingerprint": "" if data.is_holdout else _data_fingerprint(data),
-    }
-
-
-def _data_fingerprint(data: WaveformDataset) -> str:
-    store = data.store
-    waveforms = store.manifest.fingerprint if store is not None else ""
-    return json_sha256([data.ecg_ids, data.labels.tolist(), waveforms])
-
-
-def _require_same_input(theirs: dict[str, Any], ours: dict[str, Any], *, what: str) -> None:
-    for key in _SAME_INPUT:
-        if theirs[key] != ours[key]:
-            raise StoreError(
-                f"{what} was trained with {key} = {theirs[key]}; here the store has {ours[key]}."
-            )
-
-
-def _compare_splits(
-    theirs: dict[str, Any], train: WaveformDataset, *, where: str, allowed: bool
-) -> tuple[str, ...]:
-    """Refuse, or remark on, a start whose training patients may be in val or test."""
-    if not theirs:
-        return (f"Started from {where}, of whose training patients nothing is known.",)
-    split, here = theirs["split_fingerprint"], train.split_fingerprint
-    if split == here:
-        return ()
-    message = (
-        f"{where} was trained under another split ({split[:12]}, here {here[:12]}): its training "
-        "patients may be in val or test."
-    )
-    if not allowed:
-        raise InputError(f"{message} Train it again on this cohort.")
-    return (message,)
-
-
-def _copy_weights(source: nn.Module | None, target: nn.Module, *, where: str, head: str) -> None:
-    assert source is not None
-    if type(source) is not type(target):
-        raise InputError(f"{where} is a {type(source).__name__}, not a {type(target).__name__}.")
-    state, fresh = dict(source.state_dict()), target.state_dict()
-    if head == "fresh":
-        prefixes: tuple[str, ...] = target.head  # type: ignore[assignment]  # every network names it
-        state.update({key: fresh[key] for key in fresh if key.startswith(prefixes)})
-    try:
-        target.load_state_dict(state)
-    except RuntimeError as error:
-        raise InputError(f"{where} is a network of other sizes: {error}") from None
 
 
 resnet6 = partial(NeuralClassifier, network="resnet6")

@@ -25,6 +25,7 @@ from acsbench.models.foundation.network import FeatureNetwork, FoundationNetwork
 from acsbench.models.inference import OnnxNetwork
 from acsbench.models.neural import NeuralClassifier
 from acsbench.models.pretrained import fetch, fill
+from acsbench.models.signature import require_recipe
 from acsbench.provenance import json_sha256
 
 __all__ = ["FoundationClassifier", "ecg_cpc", "ecgfounder", "hubert_ecg"]
@@ -198,7 +199,7 @@ class FoundationClassifier(NeuralClassifier):
         return self.config.adapter().input_shape
 
     def _logits(self, data: WaveformDataset) -> NDArray[np.float64]:
-        self._require_recipe(data)
+        require_recipe(data, self.recipe, what=self._what)
         require_leads(data, self.config.adapter())
         network, shape = self._fitted()
         del network

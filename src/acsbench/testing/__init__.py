@@ -1,0 +1,13 @@
+"""Conformance checks for what plug-ins bring; the built-ins pass the same ones.
+
+>>> from acsbench.testing import check_model, check_source
+>>> from acsbench.sources.base import open_source
+>>> check_source(open_source("synthetic", n_patients=20, path="hospital"))  # doctest: +SKIP
+>>> check_model("resnet18", width=2, epochs=1)  # doctest: +SKIP
+"""
+
+from acsbench.testing.adapter_checks import check_adapter
+from acsbench.testing.model_checks import check_model
+from acsbench.testing.source_checks import check_source
+
+__all__ = ["check_adapter", "check_model", "check_source"]
