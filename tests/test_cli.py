@@ -10,10 +10,11 @@ import pytest
 
 from acsbench import registry
 from acsbench.cli import main
+from acsbench.experiment.config import ModelStep
 
 COMMANDS = (
     *("demo", "run", "quality", "cohort", "audit", "process", "train", "sweep"),
-    *("predict",),
+    *("predict", "export-onnx"),
     *("evaluate", "compare", "report", "show", "convert", "download", "list", "doctor"),
     *("check", "verify"),
 )
@@ -193,3 +194,27 @@ def test_a_file_without_a_task_is_of_the_labels_only_one(
     labels.write_text("\n".join([f"{rows[0]},task", *(f"{row},mace" for row in rows[1:])]))
     assert run("evaluate", str(mine), "--labels", str(labels), "--json") == 0
     assert {row["task"] for row in json.loads(capsys.readouterr().out)["results"]} == {"mace"}
+
+
+def test_machines_are_options_of_train_and_reach_the_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, object] = {}
+
+    def trained(step: ModelStep, *_: object, **__: object) -> None:
+        seen.update(step.parameters)
+
+    monkeypatch.setattr("acsbench.experiment.limit.load_cohort", lambda *_, **__: None)
+    monkeypatch.setattr("acsbench.experiment.steps.train_step", trained)
+    options = ("--devices", "2", "--nodes", "3", "--strategy", "fsdp", "--precision", "bf16-mixed")
+    where = ("--cohort", str(tmp_path), "--task", "acs", "--out", str(tmp_path / "m"))
+    assert run("train", "s4", *where, *options, "--set", "width=8") == 0
+    assert seen == {
+        "width": 8,
+        "devices": 2,
+        "nodes": 3,
+        "strategy": "fsdp",
+        "precision": "bf16-mixed",
+    }
+    assert run("train", "s4", *where, "--devices", "auto") == 0
+    assert seen["devices"] == "auto"

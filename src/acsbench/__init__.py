@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from acsbench.errors import AcsbenchError as AcsbenchError
     from acsbench.evaluation.evaluate import evaluate as evaluate
     from acsbench.experiment.run import run_experiment as run_experiment
+    from acsbench.experiment.score_files import score_files as score_files
     from acsbench.experiment.sweep import run_sweep as run_sweep
     from acsbench.models.base import load_model as load_model
     from acsbench.models.base import make_model as make_model
@@ -62,6 +63,7 @@ _HOME = {
     "read_file": "sources.formats",
     "run_experiment": "experiment.run",
     "run_sweep": "experiment.sweep",
+    "score_files": "experiment.score_files",
     "write_report": "report.page",
 }
 

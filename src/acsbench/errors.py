@@ -8,10 +8,11 @@ that the command line ends with.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
     "AcsbenchError",
+    "AllFailedError",
     "AuditError",
     "BoardError",
     "ConfigError",
@@ -41,6 +42,21 @@ class AcsbenchError(Exception):
 
 class StepError(AcsbenchError, RuntimeError):
     """A step could not finish: too many broken records, no room on the disk, a killed worker."""
+
+
+class AllFailedError(StepError):
+    """Not one record could be processed.
+
+    Parameters
+    ----------
+    message : str
+    failures : mapping
+        ``reason`` and ``detail`` of each record, by id.
+    """
+
+    def __init__(self, message: str, failures: Mapping[str, dict[str, str]]) -> None:
+        super().__init__(message)
+        self.failures = dict(failures)
 
 
 class MissingDependencyError(AcsbenchError, ImportError):

@@ -68,13 +68,13 @@ def _options(
 for _command in (
     *(runs.demo, runs.run),
     *(data.quality, data.cohort, data.audit, data.process, models.train, models.sweep),
-    *(models.predict,),
+    *(models.predict, models.export_onnx),
     *(judge.evaluate, judge.compare, runs.report),
     *(data.show, data.convert, data.download),
     *(board.check, server.submit, board.verify, server.serve),
     *(runs.list_, runs.doctor),
 ):
-    app.command(name=_command.__name__.rstrip("_"))(_command)
+    app.command(name=_command.__name__.rstrip("_").replace("_", "-"))(_command)
 _store = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a waveform store.")
 _store.command()(stores.verify)
 _store.command()(stores.export)

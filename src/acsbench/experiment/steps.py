@@ -16,7 +16,7 @@ from acsbench.dataset import WaveformDataset, load_dataset
 from acsbench.errors import InputError
 from acsbench.experiment.config import ModelStep, SourceStep
 from acsbench.experiment.limit import limit_tables
-from acsbench.models.base import Model, load_model, make_model
+from acsbench.models.base import Model, load_model, make_model, model_maker
 from acsbench.parallel import Workers
 from acsbench.predictions import Predictions
 from acsbench.provenance import (
@@ -65,7 +65,7 @@ class OpenedSource:
 def open_step(step: SourceStep, *, seed: int = 0, limit: int | None = None) -> OpenedSource:
     """Open a source and read its tables; with ``limit``, of at most so many ECGs."""
     options = step.options
-    if _accepts(registry.load("sources", step.name), "seed"):
+    if registry.accepts(registry.load("sources", step.name), "seed"):
         options.setdefault("seed", seed)
     source = open_source(step.name, **options)
     tables = source.tables()
@@ -76,12 +76,6 @@ def open_step(step: SourceStep, *, seed: int = 0, limit: int | None = None) -> O
         tables=tables if limit is None else limit_tables(tables, limit),
         limit=limit,
     )
-
-
-def _accepts(entry: Any, parameter: str) -> bool:
-    """Whether a registered class or function takes a keyword of this name."""
-    known = inspect.signature(entry).parameters
-    return parameter in known or any(p.kind is p.VAR_KEYWORD for p in known.values())
 
 
 def _checked(opened: OpenedSource, folder: Path, *, workers: Workers | None) -> pl.DataFrame:
@@ -188,12 +182,11 @@ def make_step_model(step: ModelStep, *, seed: int, folder: Path | None, **extra:
     A model that takes a ``folder`` keeps its checkpoints there, which is what lets it resume.
     """
     parameters = {**step.parameters, **extra}
-    if not step.model.startswith("flag:"):
-        entry = registry.load("models", step.model)
-        if _accepts(entry, "seed"):
-            parameters.setdefault("seed", seed)
-        if folder is not None and "folder" in inspect.signature(entry).parameters:
-            parameters["folder"] = folder
+    maker = model_maker(step.model)
+    if registry.accepts(maker, "seed") and not step.model.startswith("flag:"):
+        parameters.setdefault("seed", seed)
+    if folder is not None and "folder" in inspect.signature(maker).parameters:
+        parameters["folder"] = folder
     return make_model(step.model, **parameters)
 
 
@@ -222,6 +215,8 @@ def train_step(
     model = make_step_model(step, seed=seed, folder=folder / "training", **extra)
     train, val = (datasets(step, cohort, store, split) for split in ("train", "val"))
     model.fit(train, val)
+    if getattr(model, "rank", 0):
+        return model  # every process of a distributed training comes here; the first one writes
     model.save(folder)
     files = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name != "manifest.json")
     info = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acsbench.errors import InputError, RecordingError, StepError, first_few
+from acsbench.errors import AllFailedError, InputError, RecordingError, StepError, first_few
 from acsbench.parallel import Workers, iter_units
 from acsbench.provenance import MANIFEST_NAME, atomic_text, free_bytes, json_sha256
 from acsbench.recording import Recording, Waveform
@@ -156,15 +156,19 @@ def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _example(source: HasRecordings, made: NamedRecipe, ids: Sequence[str]) -> Waveform:
     """First waveform that can be made: tells shape, leads and units of all."""
-    reasons: Counter[str] = Counter()
+    failures: Failures = {}
     for found in source.recordings(ids):
         try:
             if isinstance(found, Recording):
                 return made(found)
-            reasons[found.reason] += 1
-        except RecordingError as error:
-            reasons[error.reason] += 1
-    raise StepError(f"Not one of {len(ids):,} ECGs could be processed: {dict(reasons)}.")
+            error = found
+        except RecordingError as its_error:
+            error = its_error
+        failures[error.ecg_id] = {"reason": error.reason, "detail": error.detail}
+    reasons = Counter(why["reason"] for why in failures.values())
+    raise AllFailedError(
+        f"Not one of {len(ids):,} ECGs could be processed: {dict(reasons)}.", failures
+    )
 
 
 @dataclass(frozen=True)
