@@ -52,6 +52,9 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="Of a network: 32-true or bf16-mixed.")
     ] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="Of a foundation model: frozen, head_first or full.")
+    ] = None,
     set_: Set = None,
     json: Json = False,
     dry_run: DryRun = False,
@@ -75,6 +78,7 @@ def train(
         "parameters": {
             **assignments(set_),
             **_machines(devices=devices, nodes=nodes, strategy=strategy, precision=precision),
+            **({} if mode is None else {"mode": canonical(mode)}),
         },
     }
     step = parse_config(ModelStep, body, where="train")
@@ -268,6 +272,9 @@ def export_onnx(
         str, typer.Argument(help="Folder that `train` wrote, or a published checkpoint.")
     ],
     file: Annotated[Path, typer.Argument(help="File to write, .onnx; a model for `predict`.")],
+    int8: Annotated[
+        bool, typer.Option("--int8", help="8-bit matrices: smaller, quicker, not quite the same.")
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -279,5 +286,5 @@ def export_onnx(
     loaded: Any = load_model(model)
     if not hasattr(loaded, "save_onnx"):
         raise ConfigError(f"{model} is no network; only networks can be exported.")
-    loaded.save_onnx(file)
+    loaded.save_onnx(file, int8=int8)
     emit({"file": str(file)}, str(file), as_json=json)

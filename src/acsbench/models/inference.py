@@ -22,7 +22,14 @@ from acsbench.models.batches import Read
 from acsbench.models.covariates import Covariates
 from acsbench.provenance import atomic_path
 
-__all__ = ["OnnxNetwork", "batch_logits", "export_onnx", "fold_batch_norm", "records_at_once"]
+__all__ = [
+    "OnnxNetwork",
+    "batch_logits",
+    "export_onnx",
+    "fold_batch_norm",
+    "records_at_once",
+    "to_int8",
+]
 
 _CACHED_VALUES = 4_000_000
 """Activations of this many numbers, 16 MB, stay in a processor's cache."""
@@ -217,6 +224,25 @@ def export_onnx(
                 f"The exported network differs from torch by {difference:.1e} in a logit; the "
                 f"limit is {_CLOSE:g}. Nothing was written."
             )
+
+
+def to_int8(path: Path) -> None:
+    """Store an exported network's matrices as 8-bit integers; activations follow as they come.
+
+    Scores change: compare them on val before you use them.
+
+    Raises
+    ------
+    MissingDependencyError
+    """
+    try:
+        from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415  optional
+    except ImportError:
+        raise _missing("onnxruntime") from None
+    with atomic_path(path) as temporary, _without_advice():
+        quantize_dynamic(
+            path, temporary, op_types_to_quantize=["MatMul", "Gemm"], weight_type=QuantType.QInt8
+        )
 
 
 def _missing(package: str) -> MissingDependencyError:

@@ -84,6 +84,7 @@ class FoundationConfig(NetworkConfig):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         self._refuse_covariates()
+        self._refuse_crops()
         if self.use_mask:
             raise ConfigError(f"Model '{self.network}' reads the mask itself; leave use_mask out.")
         if self.init is not None and self.init_from is not None:
