@@ -5,10 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from pathlib import Path
 
 import polars as pl
 import pytest
 from boards import IDS, csv, good_scores, make_version
+from hypothesis import given
+from hypothesis import strategies as st
 
 from acsbench.leaderboard.check import check_file
 from acsbench.leaderboard.findings import MESSAGES, Checked, Refused, as_text
@@ -317,3 +320,38 @@ def test_what_a_file_says_is_cut_and_escaped_before_it_is_shown():
     assert shown.startswith(r"\x1b[31m\u202eaaa")
     assert len(shown) <= 40
     assert shown.isprintable()
+
+
+def test_every_message_stands_in_the_reference():
+    page = Path(__file__).parents[2] / "docs" / "reference" / "submission-file.md"
+    text = page.read_text(encoding="utf-8")
+    for code, message in MESSAGES.items():
+        assert f"| `{code}` | {message} |" in text
+
+
+CHANGES = {
+    "dropped": (lambda i, s: "", ("E22_MISSING_ID",)),
+    "doubled": (lambda i, s: f"{i},{s}\n{i},{s}\n", ("E21_DUPLICATE_ID",)),
+    "renamed": (lambda i, s: f"x{i},{s}\n", ("E20_UNKNOWN_ID", "E22_MISSING_ID")),
+    "word": (lambda i, s: f"{i},high\n", ("E30_NOT_NUMBER",)),
+    "empty": (lambda i, s: f"{i},\n", ("E31_NOT_FINITE",)),
+    "large": (lambda i, s: f"{i},1.5\n", ("E32_RANGE",)),
+    "decimal comma": (lambda i, s: f"{i},{s.replace('.', ',')}\n", ("E10_COLUMNS",)),
+    "blank line": (lambda i, s: f"\n{i},{s}\n", ("E10_COLUMNS",)),
+    "NUL": (lambda i, s: f"{i}\0,{s}\n", ("E07_NUL",)),
+    "open quote": (lambda i, s: f'"{i},{s}\n', ("E12_QUOTE",)),
+    "long": (lambda i, s: f"{i},{s}{'0' * 64}\n", ("E11_LONG",)),
+    "CRLF": (lambda i, s: f"{i},{s}\r\n", ()),
+    "quoted": (lambda i, s: f'"{i}","{s}"\n', ()),
+    "exponent": (lambda i, s: f"{i},1e-3\n", ()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@given(at=st.integers(0, 7), order=st.permutations(sorted(GOOD.items())))
+def test_any_single_edit_of_a_good_file_gives_exactly_its_code(change, at, order):
+    edit, codes = CHANGES[change]
+    rows = [f"{i},{s}\n" for i, s in order]
+    rows[at] = edit(*order[at])
+    found = check_file(("ecg_id,score\n" + "".join(rows)).encode(), VERSION)
+    assert (found.codes if isinstance(found, Refused) else ()) == codes
