@@ -209,7 +209,9 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def crash(folder: Path, *, kills: int, seed: int, tell: Any = print) -> dict[str, Any]:
+def crash(
+    folder: Path, *, kills: int, seed: int, minutes: float = 1e9, tell: Any = print
+) -> dict[str, Any]:
     """Run the load, kill, and look at what is left.
 
     Returns
@@ -232,7 +234,8 @@ def crash(folder: Path, *, kills: int, seed: int, tell: Any = print) -> dict[str
     for thread in threads:
         thread.start()
     killed = {"web": 0, "worker": 0, "parent": 0}
-    while sum(killed.values()) < kills:
+    ends_at = time.monotonic() + 60 * minutes
+    while sum(killed.values()) < kills and time.monotonic() < ends_at:
         _let_work(load, rounds)
         if rounds.random() < 0.01:
             parent.kill()
@@ -247,7 +250,7 @@ def crash(folder: Path, *, kills: int, seed: int, tell: Any = print) -> dict[str
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pids[role], signal.SIGKILL)
                     killed[role] += 1
-        if sum(killed.values()) % 100 == 0:
+        if sum(killed.values()) % 50 == 0:
             tell(f"{killed} {len(load.acknowledged)} acknowledged", flush=True)
     load.stop.set()
     for thread in threads[:-1]:
@@ -345,6 +348,7 @@ def judge(data: Path, acknowledged: list[dict[str, Any]]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop then at the latest")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)))
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -353,7 +357,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
-        found = crash(Path(folder), kills=asked.kills, seed=asked.seed)
+        found = crash(Path(folder), kills=asked.kills, seed=asked.seed, minutes=asked.minutes)
         found["seconds"] = round(time.monotonic() - started)
     print(json.dumps(found, indent=1))
     sys.exit(1 if found["broken"] else 0)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
 
 from asgiref.sync import sync_to_async
 
+from acsbench.server.api.schemas import SubmissionOut
 from acsbench.server.models import Submission
 from acsbench.server.states import FINAL
 from acsbench.server.views import submission_out
@@ -26,18 +26,17 @@ async def events_of(pk: int, held: AbstractContextManager[None]) -> AsyncIterato
     with held:
         for look in range(_MAX_LOOKS):
             seen = await _state(pk)
-            text = json.dumps(seen, default=str)
-            if text != told:
-                yield f"event: submission\ndata: {text}\n\n".encode()
-                told = text
+            if seen.model_dump_json() != told:
+                told = seen.model_dump_json()
+                yield f"event: submission\ndata: {told}\n\n".encode()
             elif look % _COMMENT_EVERY == 0:
                 yield b": still here\n\n"
-            if seen["state"] in FINAL:
+            if seen.state in FINAL:
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
 
 
 @sync_to_async
-def _state(pk: int) -> dict[str, object]:
+def _state(pk: int) -> SubmissionOut:
     row = Submission.objects.select_related("team", "task_version__task").get(pk=pk)
-    return submission_out(row)
+    return SubmissionOut.model_validate(submission_out(row))
