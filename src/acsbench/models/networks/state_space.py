@@ -201,7 +201,8 @@ def _scan(system: Tensor, chunks: Tensor, *, adjoint: bool = False) -> None:
             for start in starts
         ]
         following = torch.baddbmm(torch.cat(places, dim=1), state, system)
-        for place, one in zip(places, state.split(batch, dim=1), strict=True):
+        # a view, since a split would bind an exported network to one size of batch
+        for place, one in zip(places, state.view(h, -1, batch, states).unbind(1), strict=True):
             place.copy_(one)
         state = following
 
