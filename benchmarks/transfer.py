@@ -81,13 +81,13 @@ class Cell(NamedTuple):
 class Hospital:
     """A generated hospital of one effect size with its store."""
 
-    def __init__(self, folder: Path, effect_mv: float, *, n_patients: int = N_PATIENTS) -> None:
+    def __init__(self, folder: Path, effect_mv: float) -> None:
         self.folder = folder
         step = SourceStep.model_validate(
             {
                 "name": "synthetic",
                 "path": folder / "hospital",
-                "n_patients": n_patients,
+                "n_patients": N_PATIENTS,
                 "rates": "returning",
                 "effect_mv": effect_mv,
             }

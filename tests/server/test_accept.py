@@ -155,7 +155,7 @@ ATTESTED = '\n[attestation]\nversion = "2027-01"\ntext = "attestation.md"\n'
 def test_an_attestation_is_asked_for_once_in_its_words(config, tmp_path) -> None:
 
     from acsbench.server.models import Attestation
-    from conftest import make_world
+    from board_world import make_world
 
     (tmp_path / "task").mkdir()
     (tmp_path / "task" / "attestation.md").write_text("I did not look.")
