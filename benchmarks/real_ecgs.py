@@ -54,6 +54,14 @@ RESNET = {
     "learning_rate": 4e-3,
     "augment": {**AUGMENT, "shift_s": 0.5},
 }
+STRONGER = {
+    **RESNET,
+    "width": 16,
+    "dropout": 0.3,
+    "epochs": 20,
+    "weight_decay": 0.05,
+    "augment": {"amplitude": 0.2, "lead_mask": 0.2, "time_mask": 0.3, "shift_s": 1.0},
+}
 S4 = {
     **COMMON,
     "width": 32,
@@ -68,20 +76,28 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         "extra_trees",
         {"n_estimators": 300, "min_samples_leaf": 2, "max_features": 0.1},
     ),
-    "resnet": ("resnet18", {**RESNET, "seed": 0}),
+    "resnet": ("resnet18", {**STRONGER, "seed": 0}),
+    "resnet_small": ("resnet18", {**RESNET, "seed": 0}),
     "s4": ("s4", {**S4, "seed": 0}),
     "s4_again": ("s4", {**S4, "seed": 1}),
 }
-"""Settings were chosen on the val fold of the first round alone."""
+"""Settings were chosen on the val fold of the first round alone, which is fold 3."""
 MEANS = {
-    "mean of networks": ("resnet", "s4", "s4_again"),
-    "mean of all": ("resnet", "s4", "s4_again", "boosting", "extra_trees"),
+    "mean of the ResNets": ("resnet", "resnet_small"),
+    "mean of the S4s": ("s4", "s4_again"),
+    "mean of networks": ("resnet", "resnet_small", "s4", "s4_again"),
+    "mean of features": ("boosting", "extra_trees"),
+    "mean of all": tuple(MODELS),
 }
 
 
 class OutOfFold(NamedTuple):
-    """Calibrated logits of all records, (n, classes), and minutes of the longest round."""
+    """Logits of all records, (n, classes), as given and calibrated; minutes of the longest round.
 
+    Rounds are fitted apart: only on a common scale can their scores be pooled.
+    """
+
+    raw: Floats
     logits: Floats
     wall: float
     cpu: float
@@ -159,7 +175,7 @@ def out_of_fold(name: str, table: pl.DataFrame, store: WaveformStore, out: Path)
         if kind in on_features
         else partial(network, kind=kind, folder=out / "training", parameters=parameters)
     )
-    parts, seconds = [], []
+    raw, calibrated, seconds = [], [], []
     for number, one in enumerate(QUARTERS, 1):
         file = out / f"{name}-{json_sha256([kind, parameters])[:8]}-{number}.npz"
         splits = datasets(table, store, one)
@@ -172,14 +188,15 @@ def out_of_fold(name: str, table: pl.DataFrame, store: WaveformStore, out: Path)
             print(f"{name}, round {number}: {spent[1] / 60:.1f} CPU minutes", flush=True)
         held = np.load(file)
         lines = fit_lines(held["val"], splits[1].labels)
-        parts.append((splits[2].ecg_ids, apply_lines(held["test"], lines)))
+        raw.append((splits[2].ecg_ids, held["test"]))
+        calibrated.append((splits[2].ecg_ids, apply_lines(held["test"], lines)))
         seconds.append(held["seconds"])
     wall, cpu = np.max(seconds, axis=0) / 60
-    return OutOfFold(pooled(parts), wall, cpu)
+    return OutOfFold(pooled(raw), pooled(calibrated), wall, cpu)
 
 
 def main(data: Path, out: Path, names: list[str]) -> None:
-    """Run what is not yet there and print the table."""
+    """Run what is not yet there and print the table; minutes are those of the longest round."""
     out.mkdir(parents=True, exist_ok=True)
     store, table = build_store(data, out / "store"), read_cohort(data)
     labels, patients = labels_of(table), patients_of(table)
@@ -190,16 +207,17 @@ def main(data: Path, out: Path, names: list[str]) -> None:
             logits[name] = np.mean([found[one].logits for one in members], axis=0)
     areas = {name: area(labels, values, patients) for name, values in logits.items()}
     print(f"{len(table):,} ECGs, {patients.max() + 1:,} patients, folds 1 to 8, out of fold\n")
-    print("| model | macro AUROC | to boosting | longest round, CPU (wall) minutes |", end="")
+    print("| model | calibrated on val | as given | to boosting | CPU (wall) minutes |", end="")
     print("".join(f" {c} |" for c in CLASSES))
-    print("|---" * (4 + len(CLASSES)) + "|")
+    print("|---" * (5 + len(CLASSES)) + "|")
     for name, one in areas.items():
-        cells = [name, f"{one.value:.3f} ± {one.reach:.3f}", "", ""]
+        cells = [name, f"{one.value:.3f} ± {one.reach:.3f}", "", "", ""]
         if name != "boosting" and "boosting" in areas:
             difference = one.minus(areas["boosting"])
-            cells[2] = f"{difference.value:+.3f} ± {difference.reach:.3f}"
+            cells[3] = f"{difference.value:+.3f} ± {difference.reach:.3f}"
         if name in found:
-            cells[3] = f"{found[name].cpu:.1f} ({found[name].wall:.1f})"
+            cells[2] = f"{area(labels, found[name].raw, patients).value:.3f}"
+            cells[4] = f"{found[name].cpu:.1f} ({found[name].wall:.1f})"
         of_class = [
             area(labels[:, [k]], logits[name][:, [k]], patients) for k in range(len(CLASSES))
         ]
