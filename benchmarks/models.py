@@ -151,15 +151,16 @@ def s4_macs(
     return n_layers * samples * width * (2 * width + convolution)
 
 
-def peak_memory(name: str) -> float:
-    """MB that one training step adds in a process of its own."""
+def measured_step(name: str) -> tuple[float, float]:
+    """MB that training adds, and seconds of a step, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.models", name],
         capture_output=True,
         text=True,
         check=True,
     )
-    return float(done.stdout)
+    megabytes, seconds = done.stdout.split()
+    return float(megabytes), float(seconds)
 
 
 def make(name: str) -> tuple[nn.Module, Tensor]:
@@ -170,35 +171,36 @@ def make(name: str) -> tuple[nn.Module, Tensor]:
     return (ReferenceS4(ours) if name == "reference" else ours), x
 
 
-def print_peak(name: str) -> None:
+def print_step(name: str) -> None:
+    """Print what `measured_step` reads; the first step makes our matrices, and is not timed."""
     torch.set_num_threads(1)
     network, x = make(name)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step(network, x)()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    one_step = step(network, x)
+    one_step()
+    seconds = cpu_seconds(one_step, repeats=1)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, seconds)
 
 
 def compare(ours: S4Model, x: Tensor) -> None:
     """Print speed and memory of inference and of a training step."""
     limit = gemm_seconds(len(x) * s4_macs(x.shape[-1]))
-    shared, by_product = ReferenceS4(ours), ReferenceS4(ours, by_product=True)
-    for what, kind, factor, goal in (
-        ("inference", infer, 1, 4.0),
-        ("training step", step, 3, 3.5),
-    ):
-        mine = cpu_seconds(kind(ours, x), repeats=3)
-        theirs = cpu_seconds(kind(shared, x), repeats=2)
-        slowest = cpu_seconds(kind(by_product, x), repeats=1)
-        print(
-            f"  {what}: {theirs / mine:.1f} times as fast (goal {goal}), {mine:.1f} s against "
-            f"{theirs:.1f} s; {slowest / mine:.1f} times as fast as by product ({slowest:.1f} s); "
-            f"matrix products alone would take {factor * limit:.1f} s, which would be "
-            f"{theirs / factor / limit:.1f} times",
-            flush=True,
-        )
+    mine = cpu_seconds(infer(ours, x), repeats=3)
+    theirs = cpu_seconds(infer(ReferenceS4(ours), x), repeats=2)
+    _print_ratio("inference", 4.0, mine, theirs, limit)
+    slowest = cpu_seconds(infer(ReferenceS4(ours, by_product=True), x), repeats=1)
+    print(f"  inference against sums by product: {slowest / mine:.1f} times as fast", flush=True)
+    our_memory, mine = measured_step("ours")
+    their_memory, theirs = measured_step("reference")
+    _print_ratio("training step", 3.5, mine, theirs, 3 * limit)
+    print(f"  memory of a training step: {our_memory / their_memory:.2f} of it (goal 0.6)")
+
+
+def _print_ratio(what: str, goal: float, mine: float, theirs: float, limit: float) -> None:
     print(
-        f"  memory of a training step: {peak_memory('ours') / peak_memory('reference'):.2f} of it "
-        "(goal 0.6)",
+        f"  {what}: {theirs / mine:.1f} times as fast (goal {goal}), {mine:.1f} s against "
+        f"{theirs:.1f} s; its matrix products alone at the machine's rate: {limit:.1f} s, "
+        f"{theirs / limit:.1f} times",
         flush=True,
     )
 
@@ -206,7 +208,7 @@ def compare(ours: S4Model, x: Tensor) -> None:
 def print_growth(ours: S4Model) -> None:
     """Print the cost of one sample at several lengths of an ECG."""
     lengths = (1250, 2500, 5000, 10_000, 20_000)
-    times = [cpu_seconds(infer(ours, torch.randn(2, LEADS, n)), repeats=3) / n for n in lengths]
+    times = [cpu_seconds(infer(ours, torch.randn(2, LEADS, n)), repeats=2) / n for n in lengths]
     print(
         f"  cost of a sample at {', '.join(map(str, lengths))} samples: "
         + ", ".join(f"{t / times[0]:.2f}" for t in times)
@@ -238,6 +240,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) == 2:
-        print_peak(sys.argv[1])
+        print_step(sys.argv[1])
     else:
         main()
