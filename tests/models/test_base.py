@@ -9,7 +9,7 @@ from planted import SMALL, cohort, sets
 
 from acsbench import registry
 from acsbench.dataset import load_dataset
-from acsbench.errors import ConfigError, TableError
+from acsbench.errors import ConfigError, InputError, TableError
 from acsbench.models.base import make_model, predict
 from acsbench.store import WaveformStore
 from acsbench.tasks import TASKS
@@ -86,3 +86,27 @@ def test_a_cohort_without_features_trains_and_scores(store: WaveformStore) -> No
     assert test[0].features.shape == (0,)
     scored = predict(make_model("resnet18", **SMALL).fit(train, val), test)
     assert len(scored.frame) == len(test)
+
+
+def test_a_model_of_several_tasks_scores_them_in_its_own_order(store: WaveformStore) -> None:
+    tasks = [TASKS["acs"], TASKS["mace"]]
+    train, val = (load_dataset(cohort(), store, tasks, split) for split in ("train", "val"))
+    turned = load_dataset(cohort(), store, tasks[::-1], "test")
+    for model in (make_model("resnet18", **SMALL), make_model("logistic", features=("age",))):
+        with pytest.raises(InputError, match="scores the tasks acs, mace, in this order"):
+            predict(model.fit(train, val), turned)
+
+
+def test_a_split_without_a_single_waveform_is_refused(store: WaveformStore) -> None:
+    train, val, test = sets(store)
+    model = make_model("resnet18", **SMALL).fit(train, val)
+    nobody = replace(
+        test,
+        ecg_ids=(),
+        feature_frame=test.feature_frame.head(0),
+        rows=test.rows[:0],
+        _labels=test.labels[:0],
+        failed={"e50": "truncated"},
+    )
+    with pytest.raises(InputError, match="all 1 of split 'test' are without a waveform"):
+        predict(model, nobody)

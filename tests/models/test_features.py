@@ -81,3 +81,11 @@ def test_columns_that_are_not_there_are_filled_in_only_if_the_model_says_so(
         model.predict_proba(replace(test, feature_frame=empty)),
     )
     assert model.columns == ()  # type: ignore[attr-defined]
+
+
+def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
+    train, val, _ = sets(None)
+    make_model("logistic", features=("age",)).fit(train, val).save(tmp_path)
+    (tmp_path / "config.json").write_text('{"model": "logistic"}')
+    with pytest.raises(StoreError, match="is damaged: 'parameters'"):
+        load_model(tmp_path)

@@ -16,6 +16,7 @@ from acsbench.errors import ConfigError, InputError, StepError, StoreError, Tabl
 from acsbench.models.base import load_model, make_model
 from acsbench.models.covariates import Covariates
 from acsbench.models.neural import NeuralClassifier
+from acsbench.models.signature import signature_of
 from acsbench.store import WaveformStore
 from acsbench.tasks import TASKS
 
@@ -136,3 +137,34 @@ def test_a_damaged_folder_is_refused(store: WaveformStore, tmp_path: Path) -> No
     path.write_text(json.dumps(body))
     with pytest.raises(StoreError, match="is damaged"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("what", "other", "message"),
+    [
+        ("lead_names", ["a", "c", "b"], r"lead_names = \['a', 'b', 'c'\], here \['a', 'c', 'b'\]"),
+        ("sampling_rate", 500.0, r"sampling_rate = 100.0, here 500.0"),
+        ("units", "sd", r"units = mV, here sd"),
+        ("n_samples", 999, r"n_samples = 1000, here 999"),
+        ("recipe", {"name": "three_by_four", "version": 2}, r"recipe = .*'version': 2"),
+    ],
+)
+@pytest.mark.parametrize("name", ["resnet18", "boosting"])
+def test_a_store_that_differs_from_the_trainings_is_refused_with_the_difference(
+    store: WaveformStore, what: str, other: Any, message: str, name: str
+) -> None:
+    train, val, test = sets(store)
+    model: Any = make_model("resnet18", **{**SMALL, "epochs": 1})
+    if name == "boosting":
+        model = make_model("boosting", features=("age",), recipe="three_by_four", max_iter=3)
+    model.fit(train, val)
+    if name == "boosting":  # as if it had measured features
+        model.signature = signature_of(train)
+    config, info = store.manifest.config, store.manifest.info
+    changed = (
+        replace(store.manifest, config={**config, "recipe": other})
+        if what == "recipe"
+        else replace(store.manifest, info={**info, what: other})
+    )
+    with pytest.raises(StoreError, match=message):
+        model.predict_proba(replace(test, store=replace(store, manifest=changed)))

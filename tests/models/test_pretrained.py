@@ -181,6 +181,34 @@ def test_other_bad_files_are_refused_with_a_reason(checkpoint: Path, tmp_path: P
         load_pretrained("hf:onlyowner")
 
 
+def test_a_resnet6_of_an_impossible_length_is_compared_not_guessed(tmp_path: Path) -> None:
+    state = ResNet(6, width=2, hidden=4, n_samples=1000).state_dict()
+    state["fc.0.weight"] = torch.zeros(4, 4 * 5000)
+    torch.save(state, tmp_path / "odd.pt")
+    with pytest.raises(StoreError, match=r"fc.0.weight: shape \(4, 20000\), expected"):
+        load_pretrained(tmp_path / "odd.pt")
+
+
+@pytest.mark.parametrize("told", [{"dropout": "much"}, {"dropout": None}])
+def test_hyper_parameters_that_make_no_sense_are_named(
+    tmp_path: Path, told: dict[str, Any]
+) -> None:
+    torch.save(
+        {"state_dict": tiny_s4().state_dict(), "hyper_parameters": told}, tmp_path / "x.ckpt"
+    )
+    with pytest.raises(StoreError, match="hyper-parameters that make no sense"):
+        load_pretrained(tmp_path / "x.ckpt")
+
+
+def test_a_folder_of_another_kind_of_model_is_no_network(
+    store: WaveformStore, tmp_path: Path
+) -> None:
+    train, val, _ = sets(store)
+    make_model("logistic", features=("age",)).fit(train, val).save(tmp_path)
+    with pytest.raises(InputError, match="A model 'logistic' is no network"):
+        load_pretrained(tmp_path)
+
+
 def test_compat_is_for_s4_alone(tmp_path: Path) -> None:
     torch.save(ECGOMI().state_dict(), tmp_path / "o.pt")
     with pytest.raises(InputError, match="is for S4"):

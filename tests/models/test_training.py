@@ -12,7 +12,7 @@ import pytest
 import torch
 from planted import SMALL, sets
 
-from acsbench.errors import MissingDependencyError
+from acsbench.errors import ConfigError, InputError, MissingDependencyError, StepError
 from acsbench.models import trainee, training
 from acsbench.models.base import make_model
 from acsbench.models.batches import EpochBatches
@@ -164,7 +164,7 @@ def test_a_training_killed_with_its_process_ends_with_the_same_weights(
     assert len(steps) == 3 * 4, "the killed epoch is repeated, those before it are not"
 
 
-@pytest.mark.parametrize("broken", [("last",), ("last", "best")])
+@pytest.mark.parametrize("broken", [("last",), ("best",), ("last", "best")])
 def test_a_half_written_checkpoint_costs_epochs_but_not_the_result(
     store: WaveformStore,
     whole: Path,
@@ -199,6 +199,47 @@ def test_a_training_that_stopped_early_is_not_taken_further(
     for _ in range(2):
         make_model("resnet18", **parameters, folder=tmp_path).fit(train, val)
     assert steps == []
+
+
+def test_a_training_that_diverges_says_so_and_how_to_help_it(
+    store: WaveformStore, tmp_path: Path
+) -> None:
+    train, val, _ = sets(store)
+    wild = {**SMALL, "learning_rate": 1e30, "schedule": "constant"}
+    with pytest.raises(StepError, match=r"diverged in epoch 1.*Lower learning_rate"):
+        make_model("resnet18", **wild, folder=tmp_path).fit(train, val)
+
+
+def test_the_number_of_threads_is_the_trainings_alone(store: WaveformStore) -> None:
+    train, val, test = sets(store)
+    before = torch.get_num_threads()
+    other = before + 1
+    seen: list[int] = []
+    model = make_model("resnet18", **{**SMALL, "epochs": 1, "threads": other}).fit(train, val)
+    network: Any = model.network  # type: ignore[attr-defined]
+    network.initial_conv.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+    model.predict_proba(test)
+    assert set(seen) == {other}
+    assert torch.get_num_threads() == before
+
+
+def test_too_few_records_for_the_ranks_are_refused(store: WaveformStore) -> None:
+    train, _, _ = sets(store)
+    config = ResNetConfig(network="resnet18", batch_size=64)
+
+    class Many:
+        current_epoch, global_rank, world_size = 0, 0, 20
+
+    with pytest.raises(InputError, match="32 training records are too few for 20 processes"):
+        training._train_loader(Many(), train, config)  # type: ignore[arg-type]
+
+
+def test_what_lightning_refuses_is_bad_input(tmp_path: Path) -> None:
+    config = ResNetConfig(network="resnet18", strategy="dpd")
+    with pytest.raises(ConfigError, match=r"refuses .*strategy = 'dpd'"), training._quiet():
+        training.make_trainer(config, tmp_path)
+    with pytest.raises(ConfigError, match="devices"):
+        make_model("resnet18", devices=0)
 
 
 def test_ten_steps_are_enough_for_a_warm_up(store: WaveformStore) -> None:

@@ -157,11 +157,13 @@ class ExperimentConfig(StepConfig):
         for step in self.models:
             if step.name in seen:
                 raise ValueError(f"two models are called '{step.name}'; names are unique")
-            is_there = step.init_from is not None and Path(step.init_from).exists()
+            start = step.init_from or ""
+            is_there = start.startswith("hf:") or Path(start).exists()
             if step.init_from is not None and step.init_from not in seen and not is_there:
                 raise ValueError(
                     f"init_from = '{step.init_from}' of model '{step.name}' is neither a model "
-                    f"listed above it nor a folder or file.{did_you_mean(step.init_from, seen)}"
+                    "listed above it nor a folder, a file or hf:OWNER/NAME."
+                    f"{did_you_mean(step.init_from, seen)}"
                 )
             seen.append(step.name)
         for name in self.sweep.models:

@@ -191,7 +191,10 @@ def _start(step: ModelStep, seed: int, config: ExperimentConfig, folder: Path) -
     if step.init_from is None:
         return None
     other = next((one for one in config.models if one.name == step.init_from), None)
-    return Path(step.init_from).resolve() if other is None else _place(folder, other, str(seed))
+    if other is not None:
+        return _place(folder, other, str(seed))
+    place = Path(step.init_from)
+    return place.resolve() if place.exists() else place  # hf:OWNER/NAME stays as it is
 
 
 def _ensembles(

@@ -157,13 +157,19 @@ def predict(model: Model, data: WaveformDataset, *, name: str | None = None) -> 
     Raises
     ------
     InputError
-        When the model was trained for several tasks and the dataset has others, or another order.
+        When the model was trained for several tasks and the dataset has others, or another order;
+        or when there is no record.
     """
     known = tuple(getattr(model, "tasks", ()))
     if known and known != data.tasks and max(len(known), len(data.tasks)) > 1:
         raise InputError(
             f"The model scores the tasks {', '.join(known)}, in this order; the dataset has "
             f"{', '.join(data.tasks)}."
+        )
+    if not len(data):
+        raise InputError(
+            f"There is no ECG to score: all {len(data.failed):,} of split '{data.split}' are "
+            "without a waveform."
         )
     scores = np.asarray(model.predict_proba(data), dtype=np.float64)
     if len(data.tasks) == 1:

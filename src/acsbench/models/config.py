@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -115,7 +115,7 @@ class NetworkConfig(StepConfig):
     head: Literal["keep", "fresh"] = "keep"
     allow_other_split: bool = False
     loggers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
-    devices: int | Literal["auto"] = 1
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
     nodes: int = Field(default=1, ge=1)
     strategy: str = "auto"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any, Self
@@ -9,10 +10,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from scipy.special import expit, logit
 
 from acsbench.dataset import WaveformDataset
 from acsbench.errors import ConfigError, MissingPathError, StepError, StoreError
-from acsbench.models.base import CONFIG_NAME, Model, load_model, make_model, require_both_classes
+from acsbench.models.base import (
+    CONFIG_NAME,
+    Model,
+    load_model,
+    make_model,
+    model_maker,
+    require_both_classes,
+)
 from acsbench.models.calibrate import Line, apply_lines, fit_lines
 from acsbench.provenance import StepConfig, atomic_text, parse_config
 
@@ -105,12 +114,7 @@ class Ensemble:
         if config.folder is not None:
             member = load_model(config.folder)
         else:
-            wanted: dict[str, Any] = {"seed": self.config.seed + number, "recipe": self.recipe}
-            if self.folder is not None and config.model not in ("logistic", "boosting"):
-                wanted["folder"] = self.folder / str(number)
-            if str(config.model).startswith("flag:"):
-                wanted = {}
-            member = make_model(str(config.model), **{**wanted, **config.parameters})
+            member = self._fresh(number, str(config.model), config.parameters)
         if getattr(member, "scores_are", "probability") != "probability":
             raise ConfigError(f"Member {number} of the ensemble gives ranks, not probabilities.")
         if member.recipe not in (None, self.recipe):
@@ -119,6 +123,16 @@ class Ensemble:
                 f"reads '{self.recipe}'. All members share one store; set recipe."
             )
         return member
+
+    def _fresh(self, number: int, name: str, parameters: dict[str, Any]) -> Model:
+        """Make a member that is still to train; it sets its own seed and recipe, or gets ours."""
+        known = inspect.signature(model_maker(name)).parameters
+        wanted: dict[str, Any] = {}
+        if not name.startswith("flag:"):
+            wanted = {"seed": self.config.seed + number, "recipe": self.recipe}
+        if self.folder is not None and "folder" in known:
+            wanted["folder"] = self.folder / str(number)
+        return make_model(name, **{**wanted, **parameters})
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -149,7 +163,7 @@ class Ensemble:
             apply_lines(_logits(member, data), lines)
             for member, lines in zip(self.members, self.lines, strict=True)
         ]
-        scores: NDArray[np.float64] = 1 / (1 + np.exp(-np.mean(calibrated, axis=0)))
+        scores: NDArray[np.float64] = expit(np.mean(calibrated, axis=0))
         return np.hstack([1 - scores, scores]) if scores.shape[1] == 1 else scores
 
     def save(self, folder: Path) -> None:
@@ -196,6 +210,5 @@ def _logits(model: Model, data: WaveformDataset) -> NDArray[np.float64]:
     """Logits of a model's probabilities, (n, tasks)."""
     scores = model.predict_proba(data)
     scores = scores[:, 1:] if len(data.tasks) == 1 else scores
-    within = np.clip(scores, 1e-12, 1 - 1e-12)
-    logits: NDArray[np.float64] = np.log(within / (1 - within))
+    logits: NDArray[np.float64] = logit(np.clip(scores, 1e-12, 1 - 1e-12))
     return logits

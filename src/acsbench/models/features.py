@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from acsbench.dataset import WaveformDataset
-from acsbench.errors import MissingPathError, StepError, TableError
+from acsbench.errors import MissingPathError, StepError, StoreError, TableError
 from acsbench.models.base import CONFIG_NAME, require_both_classes
 from acsbench.models.feature_matrix import (
     JOINED_RECIPES,
@@ -215,10 +215,13 @@ class _FeatureModel(ABC, Generic[ConfigT]):
             raise MissingPathError(
                 f"There is no trained model in {folder}: {path.name} is missing."
             )
-        body = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
-        model = cls(**body["parameters"])
-        model.features, model.tasks = tuple(body["features"]), tuple(body["tasks"])
-        model.signature = body["signature"]
+        try:
+            body = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+            model = cls(**body["parameters"])
+            model.features, model.tasks = tuple(body["features"]), tuple(body["tasks"])
+            model.signature = body["signature"]
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise StoreError(f"The model in {folder} is damaged: {error}") from None
         model.estimators = joblib.load(path)
         return model
 

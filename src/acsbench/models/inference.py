@@ -29,6 +29,7 @@ __all__ = [
     "fold_batch_norm",
     "records_at_once",
     "to_int8",
+    "torch_threads",
 ]
 
 _CACHED_VALUES = 5_200_000
@@ -40,6 +41,17 @@ _TOLD = "acsbench"
 _CLOSE = 1e-3
 """Of a logit: exported networks differ by rounding."""
 _PAIRS = (("initial_conv", "bn1"), ("conv1", "bn1"), ("conv2", "bn2"))
+
+
+@contextlib.contextmanager
+def torch_threads(n: int | None) -> Iterator[None]:
+    """Let torch use ``n`` threads within the block; None changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def records_at_once(*, width: int, n_samples: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import nn
 
 from acsbench.dataset import WaveformDataset
@@ -33,6 +34,7 @@ from acsbench.models.inference import (
     fold_batch_norm,
     records_at_once,
     to_int8,
+    torch_threads,
 )
 from acsbench.models.own_network import OwnConfig, config_class
 from acsbench.models.signature import (
@@ -135,9 +137,11 @@ class NeuralClassifier:
             raise InputError(f"train has the tasks {train.tasks}, val {val.tasks}.")
         require_both_classes(train, val)
         self._prepare(train)
-        if self.config.threads is not None:
-            torch.set_num_threads(self.config.threads)
-        with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as temporary:
+        with (
+            torch_threads(self.config.threads),
+            torch.random.fork_rng(devices=[]),
+            tempfile.TemporaryDirectory() as temporary,
+        ):
             torch.manual_seed(self.config.seed)
             network, started_from = self._fresh_network(train)
             folder = Path(temporary)
@@ -238,7 +242,7 @@ class NeuralClassifier:
             When the store has another recipe, lead order, rate or unit than the training's.
         """
         logits = apply_lines(self._logits(data), self.lines)
-        scores: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
+        scores: NDArray[np.float64] = expit(logits)
         return np.hstack([1 - scores, scores]) if scores.shape[1] == 1 else scores
 
     def _logits(self, data: WaveformDataset) -> NDArray[np.float64]:
@@ -252,14 +256,15 @@ class NeuralClassifier:
             raise StoreError(
                 f"{self._what} takes {shape.n_channels} rows; the store gives {n_channels}."
             )
-        return batch_logits(
-            self._ready(network),
-            data,
-            self._feed().for_scoring(data),
-            covariates=self.covariates,
-            at_once=self._at_once(data),
-            in_bf16=self.config.predict_in == "bf16",
-        )
+        with torch_threads(self.config.threads):
+            return batch_logits(
+                self._ready(network),
+                data,
+                self._feed().for_scoring(data),
+                covariates=self.covariates,
+                at_once=self._at_once(data),
+                in_bf16=self.config.predict_in == "bf16",
+            )
 
     def _ready(self, network: nn.Module) -> nn.Module:
         """Make the network quick for scoring."""

@@ -264,6 +264,10 @@ def _recognise(state: dict[str, Tensor], told: dict[str, Any], *, where: str) ->
                 return recognise(state, told)
             except (KeyError, IndexError) as error:
                 raise StoreError(f"{where} lacks the weights {error} of its network.") from None
+            except (TypeError, ValueError) as error:
+                raise StoreError(
+                    f"{where} has hyper-parameters that make no sense: {error}."
+                ) from None
     raise InputError(
         f"{where} is of no known network: it has none of {', '.join(key for key, _ in known)}. "
         f"It holds {first_few(list(state))}."
@@ -313,7 +317,8 @@ def _recognise_resnet(state: dict[str, Tensor], told: dict[str, Any]) -> _Recogn
     if depth == 6:
         left = state["fc.0.weight"].shape[1] // (DEPTHS[6].stages[-1].multiple * width)
         lengths = [n_samples, *range(50, 100_000, 50)]
-        n_samples = next(n for n in lengths if samples_left(6, n, kernel=kernel) == left)
+        fitting = (n for n in lengths if samples_left(6, n, kernel=kernel) == left)
+        n_samples = next(fitting, n_samples)  # none fits: the shapes are compared later
     joined = state.get("covars_cond.3.weight")
     n_covariates = 0 if joined is None else joined.shape[1] - n_outputs
     parameters: dict[str, Any] = {

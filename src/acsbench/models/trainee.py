@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
+from acsbench.errors import StepError
 from acsbench.models.batches import Batch, seed_of
 from acsbench.models.config import NetworkConfig
 
@@ -91,6 +92,11 @@ class Trainee(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log loss and AUROC over the records of all ranks."""
         logits, labels = self._pool()
+        if not torch.isfinite(logits).all():
+            raise StepError(
+                f"The training diverged in epoch {self.current_epoch + 1}: logits are not finite. "
+                "Lower learning_rate, or set clip_norm."
+            )
         summed, n_known = self._summed_loss(logits, labels, training=False)
         loss = summed / n_known
         self.log("val_loss", loss)

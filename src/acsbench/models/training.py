@@ -17,11 +17,12 @@ import lightning
 import torch
 from lightning.pytorch import loggers
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, DistributedSampler
 
 from acsbench.dataset import WaveformDataset
-from acsbench.errors import MissingDependencyError
+from acsbench.errors import ConfigError, InputError, MissingDependencyError
 from acsbench.models.batches import EpochBatches, Feed, Records, as_it_is
 from acsbench.models.config import NetworkConfig
 from acsbench.models.covariates import Covariates
@@ -127,6 +128,8 @@ def make_trainer(config: NetworkConfig, folder: Path) -> lightning.Trainer:
     ------
     MissingDependencyError
         For a logger that is not installed.
+    ConfigError
+        For machines, a strategy or a precision that Lightning does not know or have here.
     """
     shows_progress = sys.stderr.isatty()
     callbacks: list[Any] = [
@@ -138,26 +141,30 @@ def make_trainer(config: NetworkConfig, folder: Path) -> lightning.Trainer:
     ]
     if shows_progress:
         callbacks.append(TQDMProgressBar(leave=False))
-    return lightning.Trainer(
-        max_epochs=config.epochs,
-        accelerator="auto",
-        devices=config.devices,
-        num_nodes=config.nodes,
-        strategy=config.strategy,
-        precision=config.precision,
-        gradient_clip_val=config.clip_norm,
-        callbacks=callbacks,
-        logger=[
-            loggers.CSVLogger(folder, name="log"),
-            *(_logger(n, folder) for n in config.loggers),
-        ],
-        enable_progress_bar=shows_progress,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        use_distributed_sampler=False,
-        default_root_dir=folder,
-    )
+    written = [loggers.CSVLogger(folder, name="log"), *(_logger(n, folder) for n in config.loggers)]
+    try:
+        return lightning.Trainer(
+            max_epochs=config.epochs,
+            accelerator="auto",
+            devices=config.devices,
+            num_nodes=config.nodes,
+            strategy=config.strategy,
+            precision=config.precision,
+            gradient_clip_val=config.clip_norm,
+            callbacks=callbacks,
+            logger=written,
+            enable_progress_bar=shows_progress,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=10,
+            use_distributed_sampler=False,
+            default_root_dir=folder,
+        )
+    except (ValueError, MisconfigurationException) as error:
+        raise ConfigError(
+            f"Lightning refuses devices = {config.devices}, nodes = {config.nodes}, strategy = "
+            f"'{config.strategy}', precision = '{config.precision}' here: {error}"
+        ) from None
 
 
 def _logger(name: str, folder: Path) -> Any:
@@ -184,6 +191,11 @@ def _train_loader(
         rank=trainer.global_rank,
         n_ranks=trainer.world_size,
     )
+    if not len(batches):
+        raise InputError(
+            f"{len(records)} training records are too few for {trainer.world_size} processes: each "
+            "needs two in a batch. Use fewer devices."
+        )
     return DataLoader(records, batch_sampler=batches, collate_fn=as_it_is)
 
 
@@ -212,13 +224,21 @@ def _best_of(trainer: lightning.Trainer) -> str:
 
 
 def _resume_from(folder: Path) -> Path | None:
-    """Return the newest checkpoint that can be read; a damaged one costs epochs, never the run."""
-    for name in (_LAST, _BEST):
-        path = folder / name
-        with contextlib.suppress(OSError, RuntimeError, ValueError, EOFError, pickle.PickleError):
-            torch.load(path, map_location="cpu", weights_only=True)
-            return path
-    return None
+    """Return the newest checkpoint that can be read; a damaged one costs epochs, never the run.
+
+    Without the best weights so far there is nothing to resume: a later epoch need not beat them.
+    """
+    if not _is_whole(folder / _BEST):
+        return None
+    return folder / (_LAST if _is_whole(folder / _LAST) else _BEST)
+
+
+def _is_whole(file: Path) -> bool:
+    try:
+        torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.PickleError):
+        return False
+    return True
 
 
 @contextlib.contextmanager
