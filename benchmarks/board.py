@@ -7,7 +7,9 @@ needs a server is in another benchmark.
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
+import importlib.util
 import io
 import random
 import statistics
@@ -100,6 +102,21 @@ def reference_scorer(upload: bytes, solution: bytes) -> dict[str, float]:
     }
 
 
+def reference_with_data_frames(upload: bytes, solution: bytes) -> dict[str, float]:
+    """The same by data frames, as the platform has it: part by part, picked by id and sorted."""
+    import pandas as pd  # noqa: PLC0415  not a dependency
+
+    truth, sent = (pd.read_csv(io.BytesIO(file)) for file in (solution, upload))
+    truth["part"] = np.where(np.arange(len(truth)) < len(truth) // 3, "public", "private")
+    values = {}
+    for part in ("public", "private"):
+        mine = truth[truth["part"] == part].drop(columns="part")
+        theirs = sent[sent["ecg_id"].isin(mine["ecg_id"])]
+        mine, theirs = (f.sort_values("ecg_id").reset_index(drop=True) for f in (mine, theirs))
+        values[f"{part}_score"] = float(roc_auc_score(mine["label"], theirs["score"]))
+    return values
+
+
 def strict_and_two_aurocs(made: Made) -> tuple[float, float]:
     found = check_content(made.upload, made.version)
     assert isinstance(found, Checked)
@@ -124,7 +141,7 @@ def our_resamples(made: Made, scores: np.ndarray, *, n: int) -> np.ndarray:
 
 
 def row(what: str, value: str, goal: str) -> None:
-    print(f"{what:<66}{value:>16}   goal {goal}", flush=True)
+    print(f"{what:<72}{value:>16}   goal {goal}", flush=True)
 
 
 def check_rows(made: Made, goal_ms: float, goal_ratio: float) -> None:
@@ -133,14 +150,24 @@ def check_rows(made: Made, goal_ms: float, goal_ratio: float) -> None:
     ours = cpu_ms(lambda: check_content(made.upload, made.version), inner=inner)
     row(f"check + align {n:,} rows, CPU", f"{ours:.2f} ms", f"<= {goal_ms:g} ms")
     both = cpu_ms(lambda: strict_and_two_aurocs(made), inner=inner)
-    reference = cpu_ms(lambda: reference_scorer(made.upload, made.solution))
-    expected = reference_scorer(made.upload, made.solution).values()
-    np.testing.assert_allclose(strict_and_two_aurocs(made), list(expected), rtol=0, atol=1e-12)
-    row(
-        f"strict check + align + two AUROCs against the reference, {n:,} rows",
-        f"{reference / both:.1f} x",
-        f">= {goal_ratio:g} x  ({both:.2f} against {reference:.1f} ms)",
-    )
+    for words, reference in references().items():
+        theirs = reference(made.upload, made.solution)
+        mine = strict_and_two_aurocs(made)
+        np.testing.assert_allclose(mine, list(theirs.values()), rtol=0, atol=1e-12)
+        value = cpu_ms(functools.partial(reference, made.upload, made.solution))
+        row(
+            f"strict check + align + two AUROCs against {words}, {n:,} rows",
+            f"{value / both:.1f} x",
+            f">= {goal_ratio:g} x  ({both:.2f} against {value:.1f} ms)",
+        )
+
+
+def references() -> dict[str, Callable[[bytes, bytes], dict[str, float]]]:
+    """The reference scorer in plain Python, and with data frames where pandas is installed."""
+    found = {"the reference, plain": reference_scorer}
+    if importlib.util.find_spec("pandas") is not None:
+        found["it with data frames"] = reference_with_data_frames
+    return found
 
 
 def resample_rows(made: Made, goal_ms: float, goal_ratio: float) -> None:

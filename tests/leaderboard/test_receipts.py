@@ -76,6 +76,7 @@ def test_added_and_missing_fields_and_other_types_are_found(key):
         {**receipt, "more": "x"},
         {k: v for k, v in receipt.items() if k != "team"},
         {**receipt, "rows": 8},
+        {**receipt, "team": json.loads("[" * 900 + "]" * 900)},
         {**receipt, "signature": "not base64!"},
         {**receipt, "signature": "AAAA"},
     ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import numpy as np
 import pytest
 from boards import csv, make_truth, make_version, many_ids, model_scores, shuffled
@@ -134,7 +136,8 @@ def test_a_result_says_what_made_it():
     made = provenance(VERSION)
     assert made["task_version"] == "acs-v1"
     assert made["seed"] == str(VERSION.seed)
-    assert made["numpy_version"] == np.__version__
+    assert made["numpy"] == np.__version__
+    assert made["acsbench"] == version("acsbench")
     assert all(isinstance(value, str) for value in made.values())
 
 

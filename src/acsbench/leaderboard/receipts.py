@@ -238,7 +238,7 @@ def verify(record: Mapping[str, Any], keys: Mapping[str, Any]) -> None:
     try:
         signature = base64.b64decode(record["signature"], validate=True)
         ed25519.Ed25519PublicKey.from_public_bytes(public).verify(signature, canonical_json(signed))
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, ValueError, TypeError, RecursionError):
         raise BoardError(
             "The signature does not fit: the record was changed, or is not of this key "
             f"({record['key_id']})."

@@ -245,14 +245,13 @@ def paired_se(a: Scored, b: Scored, truth: Truth, version: TaskVersion) -> float
 
 
 def provenance(version: TaskVersion) -> dict[str, str]:
-    """What made a result: code, packages, task version and seed."""
-    packages = {f"{name}_version": package_version(name) for name in _PACKAGES}
+    """What made a result: task version, seed, and the version of python and of each package."""
     return {
         "task_version": version.name,
         "ids_sha256": version.ids_sha256,
         "seed": str(version.seed),
-        "python_version": platform.python_version(),
-        **packages,
+        "python": platform.python_version(),
+        **{name: package_version(name) for name in _PACKAGES},
     }
 
 
