@@ -105,22 +105,23 @@ def make_task(
     debug: Debug = False,
 ) -> None:
     """Make a board's tasks of a cohort: entrants' ids and waveforms, and the host's labels."""
-    from acsbench.experiment.board_task import make_task as make
     from acsbench.leaderboard.definition import Release
     from acsbench.parallel import Workers
     from acsbench.provenance import parse_config
 
     asked = {"policy": policy, "min_per_class": min_per_class}
     release = parse_config(Release, asked, where="The command line")
-    names = tuple(dict.fromkeys(task or ["acs"]))
+    opening, names = _time(opens), tuple(dict.fromkeys(task or ["acs"]))
     if dry_run:
         return _plan(cohort, names, split, out, json=json)
+    from acsbench.experiment.board_task import make_task as make
+
     made = make(
         cohort,
         out,
         tasks=names,
         split=split,
-        opens=_time(opens),
+        opens=opening,
         release=release,
         workers=Workers(n_jobs=jobs),
     )
