@@ -148,6 +148,19 @@ class BoardClient:
         """The public board."""
         return self._call("GET", f"/tasks/{quote(task)}/board")
 
+    def get_task(self, task: str) -> dict[str, Any]:
+        """Definition and limits of a task."""
+        return self._call("GET", f"/tasks/{quote(task)}")
+
+    def ready(self) -> bool:
+        """Whether the board takes files and a worker is there to score them."""
+        request = self._request("GET", "/readyz")
+        try:
+            with urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  http(s), as checked
+                return bool(json.load(answer)["worker"])
+        except OSError:
+            return False
+
     def keys(self) -> dict[str, Any]:
         """Public keys that verify receipts."""
         return self._call("GET", "/keys")

@@ -54,7 +54,6 @@ class QuotaState(models.Model):
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="quotas")
     task_version = models.ForeignKey(TaskVersion, on_delete=models.PROTECT, related_name="quotas")
-    uploads = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
