@@ -16,7 +16,7 @@ COMMANDS = (
     *("demo", "run", "quality", "cohort", "audit", "process", "train", "sweep"),
     *("predict", "export-onnx"),
     *("evaluate", "compare", "report", "show", "convert", "download", "list", "doctor"),
-    *("check", "verify"),
+    *("check", "submit", "verify", "serve"),
 )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def write_card(folder: Path) -> Path:
 def board(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
     folder = tmp_path_factory.mktemp("road")
     task = Task(folder / "task", text=SMALL, n_rows=400)
-    tokens = prepare(folder / "data", [task])
+    tokens = prepare(folder / "data", [task], ("ada", "bob", "cyd"), "[limits]\nuploads = 1000\n")
     with serving(folder / "data", tokens) as live:
         live.task = task
         yield live
@@ -110,6 +111,38 @@ def test_no_server_is_3_no_place_is_4_and_no_token_is_2(board, tmp_path: Path) -
         file.write_bytes(board.task.csv(seed=seed))
         codes.append(run(*words, token=board.tokens["bob"], server=board.address).returncode)
     assert codes[-1] == 4
+
+
+def test_fifty_parallel_uploads_for_one_place_give_exactly_one_201(board) -> None:
+    first, _, _ = post(board, board.task.csv(seed=500))
+    assert first == 201
+    statuses = []
+    threads = [
+        threading.Thread(target=lambda n=n: statuses.append(post(board, board.task.csv(seed=n))[0]))
+        for n in range(600, 650)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    while 201 not in statuses:  # all met while another was being looked at
+        statuses.append(post(board, board.task.csv(seed=600))[0])
+    assert sorted(set(statuses)) == [201, 429]
+    assert statuses.count(201) == 1
+    assert post(board, board.task.csv(seed=700))[0] == 429
+
+
+def post(board, content: bytes):  # type: ignore[no-untyped-def]
+    """Send a file as a form, once, without trying again."""
+    card = json.dumps(CARD).encode()
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="card"\r\n\r\n' + card + b"\r\n--b\r\n"
+        b'Content-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+        + content
+        + b"\r\n--b--\r\n"
+    )
+    kind = "multipart/form-data; boundary=b"
+    return board.request("POST", "/tasks/acs/submissions", "cyd", body, Content_Type=kind)
 
 
 def test_a_killed_process_is_started_again(board) -> None:

@@ -51,6 +51,16 @@ def test_keys_are_private_and_set_up_twice_changes_nothing(config) -> None:
     assert len(json.loads((config.keys / "public-keys.json").read_text())["keys"]) == 2
 
 
+def test_a_lost_vault_key_is_never_replaced_by_a_new_one(world) -> None:
+    from acsbench.errors import MissingPathError
+    from acsbench.server.setup import create_folders
+
+    (world.config.keys / "vault.key").unlink()
+    with pytest.raises(MissingPathError, match=r"nothing else opens acs-v1\.vault"):
+        create_folders(world.config)
+    assert not (world.config.keys / "vault.key").exists()
+
+
 def test_the_doctor_finds_an_open_key_and_a_missing_rule(config) -> None:
     from django.db import connection
 

@@ -8,7 +8,7 @@ import pwd
 import secrets
 from pathlib import Path
 
-from acsbench.errors import ConfigError
+from acsbench.errors import ConfigError, MissingPathError, first_few
 from acsbench.leaderboard.master_key import new_master_key
 from acsbench.leaderboard.receipts import SigningKey, new_signing_key, public_keys
 from acsbench.provenance import atomic_text
@@ -56,6 +56,7 @@ def _create_keys(config: ServerConfig) -> list[str]:
     made = []
     kind, _, path = config.vault_key.partition(":")
     if kind == "file" and not (config.data / path).exists():
+        _refuse_to_replace_the_key(config, path)
         new_master_key(config.data / path)
         made.append(path)
     for name in (RECEIPT_KEY, SCORE_KEY):
@@ -68,6 +69,17 @@ def _create_keys(config: ServerConfig) -> list[str]:
         token.write_text(f"{secrets.token_urlsafe(24)}\n", encoding="ascii")
         made.append(f"keys/{METRICS_TOKEN}")
     return made
+
+
+def _refuse_to_replace_the_key(config: ServerConfig, path: str) -> None:
+    """A new key would open none of the vaults that are there."""
+    sealed = sorted(one.name for one in config.vaults.glob("*.vault"))
+    if sealed:
+        raise MissingPathError(
+            f"The vault key {config.data / path} is missing, and nothing else opens "
+            f"{first_few(sealed)}. Copy it back from where you keep your keys; everything else is "
+            "in place."
+        )
 
 
 def _publish(config: ServerConfig, key: SigningKey) -> None:
