@@ -154,8 +154,9 @@ ATTESTED = '\n[attestation]\nversion = "2027-01"\ntext = "attestation.md"\n'
 
 def test_an_attestation_is_asked_for_once_in_its_words(config, tmp_path) -> None:
 
-    from acsbench.server.models import Attestation
     from board_world import make_world
+
+    from acsbench.server.models import Attestation
 
     (tmp_path / "task").mkdir()
     (tmp_path / "task" / "attestation.md").write_text("I did not look.")
