@@ -18,9 +18,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+import torch
 from scipy import stats
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
 
 from acsbench.dataset import WaveformDataset
 from acsbench.models.base import make_model
@@ -76,6 +81,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         "extra_trees",
         {"n_estimators": 300, "min_samples_leaf": 2, "max_features": 0.1},
     ),
+    "random_convolutions": ("random_convolutions", {"n_kernels": 400, "seed": 0}),
     "resnet": ("resnet18", {**STRONGER, "seed": 0}),
     "resnet_small": ("resnet18", {**RESNET, "seed": 0}),
     "s4": ("s4", {**S4, "seed": 0}),
@@ -86,7 +92,7 @@ MEANS = {
     "mean of the ResNets": ("resnet", "resnet_small"),
     "mean of the S4s": ("s4", "s4_again"),
     "mean of networks": ("resnet", "resnet_small", "s4", "s4_again"),
-    "mean of features": ("boosting", "extra_trees"),
+    "mean of features": ("boosting", "extra_trees", "random_convolutions"),
     "mean of all": tuple(MODELS),
 }
 
@@ -157,6 +163,53 @@ def extra_trees(
     ]
 
 
+def convolution_features(signals: Tensor, *, n_kernels: int, seed: int) -> Floats:
+    """Share of time above a threshold, and maximum, of random dilated kernels over some leads.
+
+    After ROCKET (Dempster, Petitjean and Webb, Data Mining and Knowledge Discovery 34:1454, 2020).
+    """
+    draw = torch.Generator().manual_seed(seed)
+    parts = []
+    for dilation in (1, 2, 4, 8, 16, 32):
+        weights = torch.randn(n_kernels, signals.shape[1], 9, generator=draw)
+        weights -= weights.mean(-1, keepdim=True)
+        weights *= torch.rand(n_kernels, signals.shape[1], 1, generator=draw) < 0.3
+        thresholds = torch.randn(n_kernels, 1, generator=draw)
+        for batch in signals.split(64):
+            found = nn.functional.conv1d(batch, weights, padding=4 * dilation, dilation=dilation)
+            above = (found > thresholds).float().mean(-1)
+            parts.append(torch.cat([above, found.amax(-1)], 1))
+    n = -(-len(signals) // 64)
+    by_dilation = [torch.cat(parts[i : i + n]) for i in range(0, len(parts), n)]
+    return torch.cat(by_dilation, 1).double().numpy()
+
+
+def random_convolutions(
+    splits: list[WaveformDataset], *, folder: Path, parameters: dict[str, Any]
+) -> list[Floats]:
+    """Logits on val and test of a penalised regression, whose penalty is chosen on val."""
+    store = splits[0].store
+    assert store is not None
+    file = folder / f"convolutions-{json_sha256(parameters)[:8]}.npy"
+    if not file.is_file():
+        torch.set_num_threads(1)
+        signals = np.stack([store.read(i).signal for i in store.index["ecg_id"]])
+        found = convolution_features(torch.from_numpy(signals), **parameters)
+        with atomic_path(file) as temporary, temporary.open("wb") as stream:
+            np.save(stream, found)
+    held = np.load(file)
+    x, x_val, x_test = (np.hstack([held[one.rows], one.features]) for one in splits)
+    scores = []
+    for label, on in zip(splits[0].labels.T, splits[1].labels.T, strict=True):
+        fitted = [
+            make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=300)).fit(x, label)
+            for c in (1e-5, 1e-4, 1e-3)
+        ]
+        best = max(fitted, key=lambda one: roc_auc_score(on, one.decision_function(x_val)))
+        scores.append((best.decision_function(x_val), best.decision_function(x_test)))
+    return [np.column_stack(part) for part in zip(*scores, strict=True)]
+
+
 def network(
     splits: list[WaveformDataset], *, kind: str, folder: Path, parameters: dict[str, Any]
 ) -> list[Floats]:
@@ -169,7 +222,11 @@ def network(
 def out_of_fold(name: str, table: pl.DataFrame, store: WaveformStore, out: Path) -> OutOfFold:
     """Run the rounds of a model that are not there yet, and pool them, calibrated on val."""
     kind, parameters = MODELS[name]
-    on_features = {"boosting": boosting, "extra_trees": extra_trees}
+    on_features = {
+        "boosting": boosting,
+        "extra_trees": extra_trees,
+        "random_convolutions": random_convolutions,
+    }
     run: Callable[[list[WaveformDataset]], list[Floats]] = (
         partial(on_features[kind], folder=out, parameters=parameters)
         if kind in on_features
