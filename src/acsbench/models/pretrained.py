@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from acsbench import registry
 from acsbench.errors import (
     InputError,
     MissingDependencyError,
@@ -20,7 +21,7 @@ from acsbench.errors import (
     StoreError,
     first_few,
 )
-from acsbench.models.base import CONFIG_NAME
+from acsbench.models.base import CONFIG_NAME, is_network
 from acsbench.models.config import NETWORKS, Shape
 from acsbench.models.folder import WEIGHTS_NAME, read_folder
 from acsbench.models.foundation.hubert_files import STAND_INS
@@ -114,10 +115,16 @@ def _load_saved(
 
     parameters = body.get("parameters")
     network = parameters.get("network") if isinstance(parameters, dict) else None
-    if network is not None and network not in NETWORKS:
+    if network is not None and network not in NETWORKS and not _is_own(str(network)):
         return published.load_saved(folder, positive_label=positive_label)
     _refuse_label(positive_label, folder)
     return NeuralClassifier.load(folder)
+
+
+def _is_own(network: str) -> bool:
+    """Whether it is a plain network of a plug-in, and no foundation model."""
+    known = network in registry.names("models")
+    return known and is_network(registry.load("models", network))
 
 
 def _refuse_label(positive_label: int | str | None, place: Path) -> None:
