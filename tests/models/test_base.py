@@ -86,6 +86,7 @@ def test_a_cohort_without_features_trains_and_scores(store: WaveformStore) -> No
     assert test[0].features.shape == (0,)
     scored = predict(make_model("resnet18", **SMALL).fit(train, val), test)
     assert len(scored.frame) == len(test)
+<<<<<<< HEAD
 
 
 def test_a_model_of_several_tasks_scores_them_in_its_own_order(store: WaveformStore) -> None:
@@ -110,3 +111,9 @@ def test_a_split_without_a_single_waveform_is_refused(store: WaveformStore) -> N
     )
     with pytest.raises(InputError, match="all 1 of split 'test' are without a waveform"):
         predict(model, nobody)
+
+
+def test_a_cohort_without_features_is_read_all_the_same(store: WaveformStore) -> None:
+    data = load_dataset(replace(cohort(), features=()), store, TASKS["acs"], "test")
+    assert data[3].features.shape == (0,)
+    assert data[3].waveform.shape == (3, 1000)

@@ -15,6 +15,7 @@ __all__ = ["Finding", "examine"]
 
 _EXTRAS = {
     "train": ("lightning", "safetensors", "torch"),
+    "foundation": ("transformers",),
     "formats": ("ecgdatakit", "pydicom", "wfdb"),
     "hub": ("huggingface_hub",),
     "dask": ("distributed",),

@@ -202,13 +202,15 @@ def test_a_stopped_training_ends_with_the_same_weights(
 def test_mace_then_acs_with_a_published_backbone(store: WaveformStore, tmp_path: Path) -> None:
     hub_folder(tmp_path / "hub")
     train, val, _ = sets(store, "mace")
-    mace = make_model("hubert_ecg", **SIZED, init=str(tmp_path / "hub")).fit(train, val)
+    chosen = {"init": str(tmp_path / "hub"), "profile": "upstream"}
+    mace = make_model("hubert_ecg", **SIZED, **chosen).fit(train, val)
     mace.save(tmp_path / "mace")
     train, val, test = sets(store)
     acs = make_model("hubert_ecg", **SIZED, init_from=tmp_path / "mace", seed=3)
     acs.fit(train, val).predict_proba(test)
     assert acs.config.sizes == mace.config.sizes  # type: ignore[attr-defined]
     assert any("CC BY-NC" in remark for remark in acs.remarks)  # type: ignore[attr-defined]
+    assert acs.config.profile == mace.config.profile == "upstream"  # type: ignore[attr-defined]
     other = [load_dataset(cohort(swap=True), store, TASKS["acs"], s) for s in ("train", "val")]
     with pytest.raises(InputError, match="another split"):
         make_model("hubert_ecg", **SIZED, init_from=tmp_path / "mace").fit(*other)

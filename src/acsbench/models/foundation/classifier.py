@@ -31,6 +31,7 @@ from acsbench.provenance import json_sha256
 __all__ = ["FoundationClassifier", "ecg_cpc", "ecgfounder", "hubert_ecg"]
 
 log = logging.getLogger("acsbench")
+_OF_THE_HEAD = {"head_kind", "hidden", "activation"}
 _CONTROL = "Backbone from random weights: the control that says what pre-training brought."
 
 
@@ -111,7 +112,7 @@ class FoundationClassifier(NeuralClassifier):
         assert self.shape is not None
         found = _read(self._adapter_type, init)
         keeps = self.config.head == "keep" and found.n_outputs == self.shape.n_outputs
-        taken = found.settings if keeps else {"sizes": found.settings["sizes"]}
+        taken = {k: v for k, v in found.settings.items() if keeps or k not in _OF_THE_HEAD}
         self.config = self.config.model_copy(update=taken)
         network = self.config.build(self.shape)
         fill(network.backbone, found.backbone, where=init)
@@ -121,16 +122,20 @@ class FoundationClassifier(NeuralClassifier):
         return network, weights_sha256(network)
 
     def _inherit(self, other: NeuralClassifier) -> None:
-        """Build as large as the model that is started from, and keep what is to be told of it."""
+        """Build as the model that is started from is built, where nothing else was asked for."""
         if not isinstance(other, FoundationClassifier):
             return
         self.remarks = (*other.remarks, *self.remarks)
-        names = {"sizes", "size"} & set(type(self.config).model_fields)
-        if self.config.head == "keep":
-            names |= {"head_kind", "hidden", "activation"}
         if other.config.network == self.config.network:
-            theirs = {name: getattr(other.config, name) for name in names}
+            names = self._own_parameters() | (_OF_THE_HEAD if self.config.head == "keep" else set())
+            theirs = {
+                name: getattr(other.config, name) for name in names - self.config.model_fields_set
+            }
             self.config = self.config.model_copy(update=theirs)
+
+    def _own_parameters(self) -> set[str]:
+        """Names of the adapter's own parameters: sizes, preparation, regularisation."""
+        return set(type(self.config).model_fields) - set(FoundationConfig.model_fields)
 
     def _train(
         self,
@@ -170,8 +175,8 @@ class FoundationClassifier(NeuralClassifier):
         self, network: FoundationNetwork, data: WaveformDataset, cache: Path, feed: Feed
     ) -> NDArray[np.float32]:
         """Features of a dataset, from the cache where they are there."""
-        own = set(type(self.config).model_fields) - set(FoundationConfig.model_fields)
-        preparation = self.config.model_dump(mode="json", include=own | {"pooling", "n_windows"})
+        names = self._own_parameters() | {"pooling", "n_windows"}
+        preparation = self.config.model_dump(mode="json", include=names)
         store = require_leads(data, network.adapter)
         backbone = weights_sha256(network.backbone)
         key = [self.config.network, backbone, preparation, store.manifest.fingerprint, data.ecg_ids]

@@ -34,13 +34,14 @@ class WindowFeed:
         """One window a record, (batch, *input_shape); seed, epoch and row say where it starts."""
         config = self.adapter.config
         change = augmentation(data, config.augment, seed=config.seed, epoch=epoch)
-        rate, last = self._place(data)
+        rate, n_samples = self._place(data)
+        n_starts = n_samples - self.adapter.window_samples(rate) + 1
 
         def start(row: int) -> tuple[int]:
             if config.train_windows == "first":
                 return (0,)
             drawn = seed_of(config.seed, epoch(), row, "window")
-            return (int(np.random.default_rng(drawn).integers(last + 1)),)
+            return (int(np.random.default_rng(drawn).integers(n_starts)),)
 
         def read(rows: Sequence[int]) -> Tensor:
             made = [self._prepared(data, row, start(row), rate, change) for row in rows]
@@ -50,9 +51,8 @@ class WindowFeed:
 
     def for_scoring(self, data: WaveformDataset) -> Read:
         """All windows of a record, (batch, windows, *input_shape)."""
-        rate, last = self._place(data)
-        length = last + self.adapter.window_samples(rate)
-        starts = self.adapter.windows(length, sampling_rate=rate)
+        rate, n_samples = self._place(data)
+        starts = self.adapter.windows(n_samples, sampling_rate=rate)
 
         def read(rows: Sequence[int]) -> Tensor:
             made = [self._prepared(data, row, starts, rate) for row in rows]
@@ -61,12 +61,11 @@ class WindowFeed:
         return read
 
     def _place(self, data: WaveformDataset) -> tuple[float, int]:
-        """Sampling rate of the store, and the last start that a window can have."""
+        """Rate and length of the store's waveforms, once they are known to be long enough."""
         store = require_leads(data, self.adapter)
-        last = self.adapter.windows(store.shape[1], sampling_rate=store.sampling_rate)[-1]
-        # a single window is the first; in training it may start anywhere all the same
-        reach = store.shape[1] - self.adapter.window_samples(store.sampling_rate)
-        return store.sampling_rate, max(last, reach)
+        n_samples = store.shape[1]
+        self.adapter.windows(n_samples, sampling_rate=store.sampling_rate)
+        return store.sampling_rate, n_samples
 
     def _prepared(
         self,
