@@ -4,8 +4,9 @@
 
 Small networks from random weights, since the published ones are not given here: what a frozen
 random backbone reaches under a trained head is what any pre-training has to beat, and the full
-training says what the architecture learns by itself. One round of `benchmarks.real_ecgs`, thinned:
-two folds score, one chooses, three hundred records of the rest train. A finished model is kept in OUT and not trained again.
+training says what the architecture learns by itself. One round of `benchmarks.real_ecgs`, thinned
+to `N_RECORDS`: two folds score, one chooses, the rest train. A finished model is kept in OUT and
+not trained again.
 """
 
 from __future__ import annotations
