@@ -18,12 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from acsbench.dataset import WaveformDataset
 from acsbench.models.base import load_model, make_model
-from benchmarks.real_ecgs import CLASSES, build_store, clustered_auroc, datasets, read_cohort
+from acsbench.models.trainee import mean_auroc
+from benchmarks.ptbxl_folds import QUARTERS, build_store, datasets, read_cohort
 
 COMMON: dict[str, Any] = {
     "recipe": "recorded_12",
@@ -78,13 +78,6 @@ def first(data: WaveformDataset) -> WaveformDataset:
     )
 
 
-def macro_auroc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Mean AUROC of the five classes."""
-    return float(
-        np.mean([clustered_auroc(labels[:, k], scores[:, k]) for k in range(len(CLASSES))])
-    )
-
-
 def run(name: str, mode: str, data: list[Any], out: Path) -> str:
     """Train where that is still to be done, and tell a row of the table."""
     train, val, test = data
@@ -105,7 +98,7 @@ def run(name: str, mode: str, data: list[Any], out: Path) -> str:
     model = load_model(folder)
     network: Any = model.network  # type: ignore[attr-defined]
     n = sum(p.numel() for p in network.parameters())
-    area = macro_auroc(test.labels, model.predict_proba(test))
+    area = mean_auroc(test.labels, model.predict_proba(test))
     what = "frozen random backbone, head" if mode == "frozen" else "full, from random weights"
     return f"| {name} | {what} | {n:,} | {area:.3f} | {float(spent.read_text()) / 60:.1f} |"
 
@@ -114,7 +107,10 @@ def main(data: Path, out: Path, names: list[str]) -> None:
     """Run what is not yet there and print the table."""
     logging.getLogger("acsbench").setLevel(logging.ERROR)
     torch.set_num_threads(1)
-    rows = [first(one) for one in datasets(read_cohort(data), build_store(data, out / "store"), 0)]
+    rows = [
+        first(one)
+        for one in datasets(read_cohort(data), build_store(data, out / "store"), QUARTERS[0])
+    ]
     print(f"{len(rows[0])} train, {len(rows[1])} val, {len(rows[2])} test ECGs", flush=True)
     print("| model | training | parameters | macro AUROC | CPU minutes |\n|---|---|---|---|---|")
     for name in names:

@@ -86,7 +86,6 @@ def test_a_cohort_without_features_trains_and_scores(store: WaveformStore) -> No
     assert test[0].features.shape == (0,)
     scored = predict(make_model("resnet18", **SMALL).fit(train, val), test)
     assert len(scored.frame) == len(test)
-<<<<<<< HEAD
 
 
 def test_a_model_of_several_tasks_scores_them_in_its_own_order(store: WaveformStore) -> None:
