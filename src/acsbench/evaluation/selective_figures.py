@@ -173,7 +173,7 @@ def _one_model(
             reason = no_risk if values is None else None
             interval = Interval(None, None)
             if value is not None and np.isnan(value):
-                value, reason = None, no_cut if setting.flagged is None else "no rows"
+                value, reason = None, _undefined(metric, no_cut)
             if value is not None:
                 interval = percentile_interval(sampled[analysis][:, index], level=config.level)
                 reason = interval.reason
@@ -189,6 +189,13 @@ def _one_model(
                 **about,
                 reason=reason,
             )
+
+
+def _undefined(metric: str, no_cut: str | None) -> str:
+    """Why a metric has no value: no pair of two classes, no cut, or nobody to divide by."""
+    if metric == "auroc":
+        return "the labels, as corrected, leave no pair of two classes"
+    return no_cut or "no rows"
 
 
 _ANALYSES = (

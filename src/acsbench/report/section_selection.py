@@ -61,13 +61,13 @@ def _testing_table(view: TaskView, rows: list[Row]) -> Table:
     return Table(
         name=view.key("testing"),
         caption=f"AUROC under each assumption ({view.interval})",
-        header=["Model", *(_ANALYSES[kind] for kind in kinds)],
+        header=["Assumption", *(model_title(name) for name in names)],
         rows=[
             [
-                model_title(name),
-                *(estimate(found[name, k]) if (name, k) in found else MISSING for k in kinds),
+                _ANALYSES[kind],
+                *(estimate(found[n, kind]) if (n, kind) in found else MISSING for n in names),
             ]
-            for name in names
+            for kind in kinds
         ],
         note=note,
     )
