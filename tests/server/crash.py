@@ -168,10 +168,15 @@ def children(parent: int) -> dict[str, int]:
 
 @dataclass
 class Watch:
-    """Looks at the database all the time: how long after its lease has a row been in `scoring`?"""
+    """Looks at the database all the time: how long after its lease has a row been in `scoring`?
+
+    Counted from the last kill of a worker: without one, nothing can be taken over.
+    """
 
     database: Path
     worst_s: float = 0.0
+    n_scored: int = 0
+    worker_killed: datetime = field(default_factory=lambda: datetime.now(UTC))
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -183,8 +188,11 @@ class Watch:
                     ).fetchall()
                     for (until,) in rows:
                         ended = datetime.fromisoformat(until).replace(tzinfo=UTC)
-                        late = (datetime.now(UTC) - ended).total_seconds()
-                        self.worst_s = max(self.worst_s, late)
+                        since = max(ended, self.worker_killed)
+                        self.worst_s = max(
+                            self.worst_s, (datetime.now(UTC) - since).total_seconds()
+                        )
+                    (self.n_scored,) = db.execute("SELECT count(*) FROM board_result").fetchone()
 
 
 def start(data: Path, port: int) -> subprocess.Popen[bytes]:
@@ -236,12 +244,13 @@ def crash(
     killed = {"web": 0, "worker": 0, "parent": 0}
     ends_at = time.monotonic() + 60 * minutes
     while sum(killed.values()) < kills and time.monotonic() < ends_at:
-        _let_work(load, rounds)
+        _let_work(load, watch, rounds)
         if rounds.random() < 0.01:
             parent.kill()
             parent.wait()
             parent.stdout.close()  # type: ignore[union-attr]
             killed["parent"] += 1
+            watch.worker_killed = datetime.now(UTC)
             parent = start(data, port)
             continue
         pids = children(parent.pid)
@@ -250,6 +259,8 @@ def crash(
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pids[role], signal.SIGKILL)
                     killed[role] += 1
+                if role == "worker":
+                    watch.worker_killed = datetime.now(UTC)
         if sum(killed.values()) % 50 == 0:
             tell(f"{killed} {len(load.acknowledged)} acknowledged", flush=True)
     load.stop.set()
@@ -273,20 +284,23 @@ def crash(
     }
 
 
-def _let_work(load: Load, rounds: random.Random) -> None:
-    """Mostly wait until something was acknowledged since the last kill, then a little longer.
+def _let_work(load: Load, watch: Watch, rounds: random.Random) -> None:
+    """Mostly wait until both processes have done something since the last kill, then a bit longer.
 
     Without the wait a slow machine would only ever be killed while it starts.
     """
-    before, ends_at = len(load.acknowledged), time.monotonic() + 20
+    taken, scored, ends_at = len(load.acknowledged), watch.n_scored, time.monotonic() + 60
     if rounds.random() < 0.7:
-        while len(load.acknowledged) == before and time.monotonic() < ends_at:
+        while time.monotonic() < ends_at:
+            if len(load.acknowledged) > taken and watch.n_scored > scored:
+                break
             time.sleep(0.005)
     time.sleep(rounds.expovariate(1 / 0.1))
 
 
 def _settled(data: Path, seconds: float) -> list[str]:
-    ends_at = time.monotonic() + seconds
+    """Wait until all is scored; stuck is what makes no progress for so many seconds."""
+    ends_at, before = time.monotonic() + seconds, -1
     with contextlib.closing(sqlite3.connect(data / "board.sqlite3", timeout=30)) as db:
         while True:
             (left,) = db.execute(
@@ -294,6 +308,8 @@ def _settled(data: Path, seconds: float) -> list[str]:
             ).fetchone()
             if not left:
                 return []
+            if left != before:
+                ends_at, before = time.monotonic() + seconds, left
             if time.monotonic() > ends_at:
                 return [f"{left} submissions are stuck"]
             time.sleep(0.2)

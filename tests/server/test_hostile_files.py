@@ -71,7 +71,7 @@ def test_hostile_files_are_refused_in_words_and_cost_little_memory(
     assert all(re.match(r"E\d\d_", code) for _, code in told.values()), told
     assert told["gzip bomb"][1] == "E04_EXPANDS"
     assert told["formulas"][1] == "E30_NOT_NUMBER"
-    assert send(board, b"x" * 33_000_000)[0] == 413
+    assert send(board, b"x" * 34_000_000)[0] == 413
     assert board.get("/healthz")[0] == 200
     assert board.children()["web"] == web, "the web process has died and come back"
     assert memory_mb(web) - before < 4 * ROOM_MB

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from acsbench.leaderboard.check import check_file
@@ -27,7 +28,7 @@ from acsbench.server.config import ServerConfig
 from acsbench.server.models import Account, Attempt, Attestation, Submission, TaskVersion, Team
 from acsbench.server.problems import Problem
 from acsbench.server.published import Published, other_ids, published
-from acsbench.server.quota import Places, lock_quota, places, refusals_left
+from acsbench.server.quota import Places, lock_quota, places, refusals_left, taken
 from acsbench.server.stores import RECEIPT_KEY, blobs, signing_key
 
 __all__ = ["Accepted", "Sender", "Upload", "accept"]
@@ -112,7 +113,8 @@ def _store(
         lock_quota(sender.team, sender.version)
         if (before := _earlier(upload, checked, sender)) is not None:
             return _repeated(before, checked, attempt, limits)
-        left = places(sender.team, sender.version, limits)
+        had = taken(sender.team, sender.version)
+        left = had.left(limits, now=timezone.now())
         if left.is_free:
             submission = Submission(
                 team=sender.team,
@@ -128,7 +130,7 @@ def _store(
             submission.receipt = _receipt(submission, attested, rules, config)
             submission.save()
             attempt.write("accepted", ())
-            left = places(sender.team, sender.version, limits)
+            left = had.plus(submission.created_at).left(limits, now=timezone.now())
             return Accepted(submission, True, left, checked.warnings)
     attempt.write("over_quota", ())
     raise _no_place(left, rules)
@@ -188,23 +190,25 @@ class _Attempt:
 
 def _earlier(upload: Upload, checked: Checked, sender: Sender) -> Submission | None:
     """The submission that this upload repeats, by its key or by its bytes."""
-    of_team = Submission.objects.filter(team=sender.team)
+    same = Q(task_version=sender.version, sha256=checked.sha256) & ~Q(state="failed")
     if upload.key is not None:
-        same_key = of_team.filter(idempotency_key=upload.key).first()
-        if same_key is not None:
-            if (same_key.sha256, same_key.task_version_id) != (checked.sha256, sender.version.pk):
+        same |= Q(idempotency_key=upload.key)
+    found = list(
+        Submission.objects.filter(same, team=sender.team).select_related(
+            "team", "task_version__task"
+        )
+    )
+    for row in found:
+        if upload.key is not None and row.idempotency_key == upload.key:
+            if (row.sha256, row.task_version_id) != (checked.sha256, sender.version.pk):
                 raise Problem(
                     409,
                     "key_reused",
                     "This Idempotency-Key came with another file before. Take a new key for a new "
                     "file.",
                 )
-            return same_key
-    return (
-        of_team.filter(task_version=sender.version, sha256=checked.sha256)
-        .exclude(state="failed")
-        .first()
-    )
+            return row
+    return found[0] if found else None
 
 
 def _last_card(sender: Sender) -> ModelCard:

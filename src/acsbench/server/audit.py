@@ -16,8 +16,10 @@ def record(*, actor: str, action: str, object: str, detail: Mapping[str, str]) -
 
     Must run inside a transaction: what is told and what happened are committed together.
     """
-    Lock.objects.get_or_create(name="audit")
-    Lock.objects.select_for_update().get(name="audit")
+    lock = Lock.objects.select_for_update().filter(name="audit")
+    if lock.first() is None:
+        Lock.objects.get_or_create(name="audit")
+        lock.get()
     entry = append(
         head(),
         at=datetime.now(UTC),

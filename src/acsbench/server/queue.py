@@ -63,7 +63,7 @@ def lease_next(owner: str, config: ServerConfig) -> Lease | None:
     if not _free().exists():  # most looks find nothing and need not write
         return None
     with transaction.atomic():
-        rows = _free()
+        rows = _free().select_related("team", "task_version__task", "account")
         if connection.features.has_select_for_update:
             rows = rows.select_for_update(skip_locked=True, of=("self",))
         row = rows.first()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
-from django.db.models import Sum
 from django.utils import timezone
 from pydantic import BaseModel
 
@@ -20,7 +20,16 @@ from acsbench.server.models import (
     Team,
 )
 
-__all__ = ["DAY", "Places", "lock_quota", "picks_left", "places", "refusals_left"]
+__all__ = [
+    "DAY",
+    "Places",
+    "Taken",
+    "lock_quota",
+    "picks_left",
+    "places",
+    "refusals_left",
+    "taken",
+]
 
 DAY = timedelta(hours=24)
 _PICK_WINDOW = timedelta(days=30)
@@ -58,38 +67,66 @@ class Places(BaseModel):
         return self.remaining_total is None or bool(self.remaining_total and self.remaining_24h)
 
 
-def lock_quota(team: Team, version: TaskVersion) -> QuotaState:
+def lock_quota(team: Team, version: TaskVersion) -> None:
     """Lock the row that makes reservations of one team wait for each other (in a transaction)."""
-    QuotaState.objects.get_or_create(team=team, task_version=version)
-    return QuotaState.objects.select_for_update().get(team=team, task_version=version)
+    rows = QuotaState.objects.select_for_update().filter(team=team, task_version=version)
+    if rows.first() is None:
+        QuotaState.objects.get_or_create(team=team, task_version=version)
+        rows.get()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a team has had so far: when its files were accepted, and what it was granted.
+
+    Failed submissions, refused files and duplicates take no place.
+    """
+
+    accepted: tuple[datetime, ...]
+    grants: tuple[tuple[datetime, int], ...]
+    is_unlimited: bool
+
+    def plus(self, at: datetime) -> Taken:
+        """The same after one more accepted file."""
+        return replace(self, accepted=(*self.accepted, at))
+
+    def left(self, limits: _Limits, *, now: datetime) -> Places:
+        """Places that are left now."""
+        if self.is_unlimited:
+            return Places(remaining_24h=None, remaining_total=None, next_possible_at=now)
+        recent = sorted(at for at in self.accepted if at > now - DAY)
+        per_day = limits.valid_per_24h + sum(n for at, n in self.grants if at > now - DAY)
+        total = limits.valid_total + sum(n for _, n in self.grants)
+        remaining_total = max(0, total - len(self.accepted))
+        remaining_24h = min(max(0, per_day - len(recent)), remaining_total)
+        possible: datetime | None = now
+        if not remaining_24h:
+            possible = recent[len(recent) - per_day] + DAY if remaining_total else None
+        return Places(
+            remaining_24h=remaining_24h, remaining_total=remaining_total, next_possible_at=possible
+        )
+
+
+def taken(team: Team, version: TaskVersion) -> Taken:
+    """Read what a team has had so far."""
+    if team.is_baseline:
+        return Taken((), (), is_unlimited=True)
+    accepted = Submission.objects.filter(team=team, task_version=version).exclude(
+        state=State.FAILED
+    )
+    grants = Grant.objects.filter(team=team, task_version=version)
+    return Taken(
+        tuple(accepted.values_list("created_at", flat=True)),
+        tuple(grants.values_list("created_at", "places")),
+        is_unlimited=False,
+    )
 
 
 def places(
     team: Team, version: TaskVersion, limits: _Limits, *, now: datetime | None = None
 ) -> Places:
-    """Count what is left: failed submissions, refused files and duplicates take no place."""
-    now = now or timezone.now()
-    if team.is_baseline:
-        return Places(remaining_24h=None, remaining_total=None, next_possible_at=now)
-    accepted = Submission.objects.filter(team=team, task_version=version).exclude(
-        state=State.FAILED
-    )
-    recent = list(
-        accepted.filter(created_at__gt=now - DAY)
-        .order_by("created_at")
-        .values_list("created_at", flat=True)
-    )
-    grants = Grant.objects.filter(team=team, task_version=version)
-    per_day = limits.valid_per_24h + _sum(grants.filter(created_at__gt=now - DAY))
-    remaining_total = max(0, limits.valid_total + _sum(grants) - accepted.count())
-    remaining_24h = min(max(0, per_day - len(recent)), remaining_total)
-    if remaining_24h:
-        possible: datetime | None = now
-    else:
-        possible = recent[len(recent) - per_day] + DAY if remaining_total and per_day else None
-    return Places(
-        remaining_24h=remaining_24h, remaining_total=remaining_total, next_possible_at=possible
-    )
+    """Count what a team has left."""
+    return taken(team, version).left(limits, now=now or timezone.now())
 
 
 def refusals_left(team: Team, version: TaskVersion, limits: _Limits) -> int:
@@ -109,7 +146,3 @@ def picks_left(team: Team, version: TaskVersion, limits: _Limits) -> int:
         team=team, task_version=version, created_at__gt=timezone.now() - _PICK_WINDOW
     ).count()
     return max(0, limits.picks_per_30d - picked)
-
-
-def _sum(grants: Any) -> int:
-    return int(grants.aggregate(total=Sum("places"))["total"] or 0)
