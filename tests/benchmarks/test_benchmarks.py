@@ -152,7 +152,7 @@ def test_transfer_makes_its_table_again_from_its_files(
     script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(script, "SEEDS", (0, 1))
-    monkeypatch.setattr(script, "N_PATIENTS", 150)
+    monkeypatch.setattr(script, "N_PATIENTS", 300)
     monkeypatch.setitem(script.NETWORK, "epochs", 1)
     script.main(tmp_path / "out", (0.0,))
     first = capsys.readouterr().out.split("| effect")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from acsbench.errors import ConfigError, MissingDependencyError
 from acsbench.server.config import ServerConfig
 
 __all__ = ["start_django"]
+
+_SETTINGS = "acsbench.server.settings"
 
 
 def start_django(data: Path) -> ServerConfig:
@@ -30,7 +33,9 @@ def start_django(data: Path) -> ServerConfig:
         ) from None
     data = data.resolve()
     os.environ["ACSBENCH_BOARD"] = str(data)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "acsbench.server.settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = _SETTINGS
+    if not settings.configured:
+        sys.modules.pop(_SETTINGS, None)  # whoever imported it alone read another data folder
     django.setup()
     config: ServerConfig = settings.BOARD
     if config.data != data:
