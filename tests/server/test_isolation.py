@@ -100,7 +100,7 @@ def may_read(path: Path, user: str, *, group_of: str) -> bool:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to users")
 def test_two_users_share_the_database_and_nothing_secret(tmp_path: Path) -> None:
     for parent in (tmp_path, *tmp_path.parents[:3]):
-        if parent.name.startswith(("pytest", "test_")):
+        if parent.name.startswith(("pytest", "popen", "test_")):
             parent.chmod(0o755)  # the users have to pass
     task = Task(tmp_path / "task", text=SMALL)
     prepare(tmp_path / "data", [task], ("ada",), TWO_USERS)
@@ -116,7 +116,7 @@ def test_two_users_share_the_database_and_nothing_secret(tmp_path: Path) -> None
 
 
 def full_precision(board: LiveBoard) -> set[str]:
-    """Digits of every score that the worker keeps, from the fourth decimal on."""
+    """Eight decimals of every score that the worker keeps: no chance equals so many."""
     code = (
         "import json, sys; from pathlib import Path\n"
         "from acsbench.leaderboard.master_key import read_master_key\n"
@@ -138,7 +138,7 @@ def full_precision(board: LiveBoard) -> set[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return {digits[:7] for digits in json.loads(done.stdout) if len(digits) >= 7}
+    return {digits[:10] for digits in json.loads(done.stdout) if len(digits) >= 10}
 
 
 def test_full_precision_is_nowhere_the_web_role_can_read(board) -> None:
@@ -157,7 +157,7 @@ def test_full_precision_is_nowhere_the_web_role_can_read(board) -> None:
             _, headers, body = board.get(path, who)
             readable += [body, str(headers).encode()]
     text = b"\n".join(readable).decode("latin-1")
-    numbers = set(re.findall(r"[01]\.\d{5}", text))
+    numbers = set(re.findall(r"[01]\.\d{8}", text))
     found = numbers & wanted
     assert not found, found
 

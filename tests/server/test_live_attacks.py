@@ -246,6 +246,8 @@ def _conversation(board: LiveBoard, task: Task, folder: Path) -> list[tuple[str,
             "POST", "/tasks/acs/submissions", "ada", body, Content_Type="text/csv"
         )
         said.append((str(status), normal(answer.decode()) + _kept(headers)))
+        if status == 201:  # what follows is asked when the worker is done, here and there
+            board.client("ada").wait(json.loads(answer)["submission"]["id"])
     for path in ("/tasks/acs/ids.csv", "/tasks/acs", "/audit/head", "/tasks/acs/quota"):
         status, headers, answer = board.get(path, "ada")
         said.append((path, normal(answer.decode()) + _kept(headers)))
@@ -253,5 +255,5 @@ def _conversation(board: LiveBoard, task: Task, folder: Path) -> list[tuple[str,
 
 
 def _kept(headers: dict[str, str]) -> str:
-    varying = ("date", "x-request-id", "etag", "content-length")
+    varying = ("date", "x-request-id", "etag", "content-length", "retry-after")
     return str(sorted((k.lower(), v) for k, v in headers.items() if k.lower() not in varying))
