@@ -64,6 +64,16 @@ def test_a_folder_that_is_a_file_is_one_clear_error(tmp_path: Path) -> None:
         atomic_text(tmp_path / "file" / "table.csv", "text")
 
 
+def test_a_key_that_is_missing_is_named_without_what_stands_around_it() -> None:
+    class Needs(StepConfig):
+        name: str
+        kind: str
+
+    with pytest.raises(ConfigError) as caught:
+        parse_config(Needs, {"name": "x"}, where="card.toml")
+    assert str(caught.value).splitlines()[1:] == ["  kind: is missing."]
+
+
 def test_a_manifest_holds_until_config_input_or_output_changes(tmp_path: Path) -> None:
     atomic_text(tmp_path / "out.csv", "1")
     asked = {"step": "cohort", "config": {"seed": 0}, "inputs": {"tables": "abc"}}

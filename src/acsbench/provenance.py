@@ -82,6 +82,8 @@ def parse_config(cls: type[ConfigT], values: Mapping[str, Any], *, where: str) -
 def _explain(cls: type[BaseModel], finding: Any) -> str:
     path = [str(part) for part in finding["loc"]]
     key = ".".join(path)
+    if finding["type"] == "missing":  # its input is whatever stands around it
+        return f"  {key}: is missing."
     if finding["type"] != "extra_forbidden":
         return f"  {key} = {finding['input']!r}: {finding['msg']}"
     known = _known_keys(cls, path[:-1])

@@ -168,15 +168,11 @@ def children(parent: int) -> dict[str, int]:
 
 @dataclass
 class Watch:
-    """Looks at the database all the time: how long after its lease has a row been in `scoring`?
-
-    Counted from the last kill of a worker: without one, nothing can be taken over.
-    """
+    """Looks at the database all the time: how long after its lease has a row been in `scoring`?"""
 
     database: Path
     worst_s: float = 0.0
     n_scored: int = 0
-    worker_killed: datetime = field(default_factory=lambda: datetime.now(UTC))
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -188,10 +184,8 @@ class Watch:
                     ).fetchall()
                     for (until,) in rows:
                         ended = datetime.fromisoformat(until).replace(tzinfo=UTC)
-                        since = max(ended, self.worker_killed)
-                        self.worst_s = max(
-                            self.worst_s, (datetime.now(UTC) - since).total_seconds()
-                        )
+                        late = (datetime.now(UTC) - ended).total_seconds()
+                        self.worst_s = max(self.worst_s, late)
                     (self.n_scored,) = db.execute("SELECT count(*) FROM board_result").fetchone()
 
 
@@ -250,7 +244,6 @@ def crash(
             parent.wait()
             parent.stdout.close()  # type: ignore[union-attr]
             killed["parent"] += 1
-            watch.worker_killed = datetime.now(UTC)
             parent = start(data, port)
             continue
         pids = children(parent.pid)
@@ -259,8 +252,6 @@ def crash(
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pids[role], signal.SIGKILL)
                     killed[role] += 1
-                if role == "worker":
-                    watch.worker_killed = datetime.now(UTC)
         if sum(killed.values()) % 50 == 0:
             tell(f"{killed} {len(load.acknowledged)} acknowledged", flush=True)
     load.stop.set()
@@ -299,8 +290,8 @@ def _let_work(load: Load, watch: Watch, rounds: random.Random) -> None:
 
 
 def _settled(data: Path, seconds: float) -> list[str]:
-    """Wait until all is scored; stuck is what makes no progress for so many seconds."""
-    ends_at, before = time.monotonic() + seconds, -1
+    """Wait until all is scored; stuck is what is not after so many seconds."""
+    ends_at = time.monotonic() + seconds
     with contextlib.closing(sqlite3.connect(data / "board.sqlite3", timeout=30)) as db:
         while True:
             (left,) = db.execute(
@@ -308,8 +299,6 @@ def _settled(data: Path, seconds: float) -> list[str]:
             ).fetchone()
             if not left:
                 return []
-            if left != before:
-                ends_at, before = time.monotonic() + seconds, left
             if time.monotonic() > ends_at:
                 return [f"{left} submissions are stuck"]
             time.sleep(0.2)

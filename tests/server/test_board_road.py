@@ -106,6 +106,9 @@ def test_no_server_is_3_no_place_is_4_and_no_token_is_2(board, tmp_path: Path) -
     assert nowhere.returncode == 3
     assert "Nothing is lost" in nowhere.stderr
     assert run(*words, server=board.address).returncode == 2
+    lost = run(*words, "--token-file", str(tmp_path / "lost"), server=board.address)
+    assert lost.returncode == 2
+    assert "There is no token file" in lost.stderr
     codes = []
     for seed in range(20, 23):
         file.write_bytes(board.task.csv(seed=seed))

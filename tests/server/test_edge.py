@@ -68,6 +68,23 @@ def test_what_is_too_large_or_too_slow_is_cut_off(events, headers, status) -> No
     assert json.loads(sent[1]["body"])["status"] == status
 
 
+def test_a_sender_of_too_much_hears_so_and_is_read_as_far_again_and_no_further() -> None:
+    from acsbench.server.edge import Edge
+
+    waiting, sent = [piece(b"x" * 40, more=n < 8) for n in range(9)], []
+
+    async def receive():  # type: ignore[no-untyped-def]
+        return waiting.pop(0)
+
+    async def send(event) -> None:  # type: ignore[no-untyped-def]
+        sent.append(event)
+
+    scope = {"type": "http", "headers": [(b"content-length", b"360")]}
+    asyncio.run(Edge(reads_all, LIMITS)(scope, receive, send))
+    assert sent[0]["status"] == 413
+    assert len(waiting) == 6  # 120 bytes were read, where 100 are allowed
+
+
 def test_a_long_answer_is_not_cut_off() -> None:
     async def streams(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         await receive()

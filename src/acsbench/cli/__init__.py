@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from acsbench.cli import board, data, judge, models, runs, server, stores
+from acsbench.cli import board, data, entrant, judge, models, runs, server, stores
 from acsbench.cli.options import debugging
 from acsbench.errors import AcsbenchError, UnknownNameError, did_you_mean
 
@@ -71,7 +71,7 @@ for _command in (
     *(models.predict, models.export_onnx),
     *(judge.evaluate, judge.compare, runs.report),
     *(data.show, data.convert, data.download),
-    *(board.check, server.submit, board.verify, server.serve),
+    *(board.check, entrant.submit, board.verify, server.serve),
     *(runs.list_, runs.doctor),
 ):
     app.command(name=_command.__name__.rstrip("_").replace("_", "-"))(_command)
@@ -79,7 +79,7 @@ _store = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at 
 _store.command()(stores.verify)
 _store.command()(stores.export)
 app.add_typer(_store, name="store")
-board.group.command("show")(server.show)
+board.group.command("show")(entrant.show)
 app.add_typer(board.group, name="board")
 app.add_typer(server.group, name="server")
 

@@ -1,8 +1,7 @@
-"""Commands around a board: submit and show for entrants, serve and server for hosts."""
+"""Commands of hosts of a board: serve it, look after it."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,144 +15,10 @@ from acsbench.errors import InputError, MissingPathError
 if TYPE_CHECKING:
     from acsbench.server.config import ServerConfig
 
-__all__ = ["group", "serve", "show", "submit"]
+__all__ = ["group", "serve"]
 
 Data = Annotated[Path, typer.Option("--data", help="Data folder of the board.")]
-Server = Annotated[
-    str | None, typer.Option(envvar="ACSBENCH_SERVER", help="Address of the board, https://HOST.")
-]
-Token = Annotated[
-    Path | None, typer.Option("--token-file", help="File with the token, else ACSBENCH_TOKEN.")
-]
 _DATA = Path("board-data")
-
-
-def submit(
-    file: Annotated[Path, typer.Argument(help="CSV, or CSV with gzip: ecg_id, score.")],
-    task: Annotated[str, typer.Option(help="Name of the task, or https://HOST/tasks/NAME.")],
-    card: Annotated[
-        Path | None, typer.Option(help="Model card (TOML); by default that of before.")
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is scored.")] = False,
-    pick: Annotated[
-        bool, typer.Option("--pick", help="Stay, then show it on the board as your entry.")
-    ] = False,
-    attest: Annotated[
-        str | None, typer.Option(help="Version of the task's attestation that you accept.")
-    ] = None,
-    comment: Annotated[str, typer.Option(help="A note to yourself and the host.")] = "",
-    team: Annotated[str | None, typer.Option(help="A host's baseline to send for.")] = None,
-    receipt: Annotated[Path | None, typer.Option(help="Write the signed receipt here.")] = None,
-    server: Server = None,
-    token_file: Token = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> int:
-    """Send predictions to a board. Exit code 2 for findings in the file, 4 without a place."""
-    import json as json_module
-
-    from acsbench.leaderboard.findings import as_text
-    from acsbench.provenance import atomic_text
-    from acsbench.server.card import read_card
-    from acsbench.server.client import BoardClient, RefusedFileError, split_task
-
-    if not file.is_file():
-        raise MissingPathError(f"There is no file {file}.")
-    address, slug = split_task(task, server)
-    client = BoardClient(address, token=_token(token_file))
-    try:
-        sent = client.submit(
-            file,
-            slug,
-            card=read_card(card) if card else None,
-            attestation=attest,
-            comment=comment,
-            team=team,
-        )
-    except RefusedFileError as refused:
-        emit({"findings": refused.findings}, as_text(_findings(refused.findings)), as_json=json)
-        return 2
-    if receipt is not None:
-        atomic_text(receipt, json_module.dumps(sent["receipt"], indent=1) + "\n")
-    state = sent["submission"]
-    if wait or pick:
-        state = client.wait(state["id"], tell=_tell)
-    if pick and state["state"] == "scored":
-        client.pick(slug, state["id"])
-    emit({**sent, "submission": state}, _submitted(state, sent["quota"]), as_json=json)
-    return 1 if state["state"] == "failed" else 0
-
-
-def _findings(told: list[dict[str, Any]]) -> list[Any]:
-    from acsbench.leaderboard.findings import Finding, Place
-
-    return [
-        Finding(
-            code=one["code"],
-            message=one["message"],
-            count=one["count"],
-            places=tuple(Place(**place) for place in one["places"]),
-        )
-        for one in told
-    ]
-
-
-def _tell(state: Mapping[str, Any]) -> None:
-    place = f", place {state['queue_position']}" if state.get("queue_position") else ""
-    print(f"{state['state']}{place}", file=sys.stderr)
-
-
-def _submitted(state: Mapping[str, Any], quota: Mapping[str, Any]) -> str:
-    facts = {
-        "submission": state["id"],
-        "state": f"{state['state']} {state['reason']}".strip(),
-        **{f"feedback ({one['task_version']})": one["text"] for one in state["feedback"]},
-        "left today": quota["remaining_24h"],
-        "left in all": quota["remaining_total"],
-    }
-    return pairs({key: value for key, value in facts.items() if value is not None})
-
-
-def show(
-    task: Annotated[str, typer.Argument(help="Name of the task, or https://HOST/tasks/NAME.")],
-    server: Server = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Show a board: ranks with their intervals, who is tied, and every value with its interval."""
-    from acsbench.server.client import BoardClient, split_task
-
-    address, slug = split_task(task, server)
-    board = BoardClient(address).board(slug)
-    emit(board, _board_text(board), as_json=json)
-
-
-def _board_text(board: Mapping[str, Any]) -> str:
-    head = (
-        f"{board['task_version']}: {board['n_rows']:,} rows, {board['n_patients'] or '?'} "
-        f"patients, {board['n_positive'] or '?'} events. {board['n_tied_with_leader']} of "
-        f"{board['n_entries']} entries are tied with the leader."
-    )
-    return "\n".join([head, *(_board_line(row, board["primary"]) for row in board["entries"])])
-
-
-def _board_line(row: Mapping[str, Any], primary: str) -> str:
-    value: dict[str, Any] = next((one for one in row["panel"] if one["metric"] == primary), {})
-    span = f"[{value.get('low')}, {value.get('high')}]"
-    rank = f"{row['rank_low']}-{row['rank_high']}"
-    tied = "=" if row["tied_with_leader"] else " "
-    name = f"{row['team']['name']}: {row['model']}" + (" (baseline)" if row["is_baseline"] else "")
-    return f"{rank:>7} {tied} {primary} {value.get('value')} {span}  {name}"
-
-
-def _token(file: Path | None) -> str:
-    text = file.read_text(encoding="utf-8") if file else os.environ.get("ACSBENCH_TOKEN", "")
-    if not text.strip():
-        raise InputError(
-            "A token is needed: put it into the environment variable ACSBENCH_TOKEN, or into a "
-            "file and give --token-file. The host of the board issues it."
-        )
-    return text.strip()
 
 
 def serve(

@@ -184,7 +184,7 @@ def clustered_delong(labels: ArrayLike, scores: ArrayLike, patients: ArrayLike) 
     positives, V, W = _placement_matrices(labels, scores)
     areas = V.mean(axis=0)
     codes = np.unique(np.asarray(patients), return_inverse=True)[1]
-    I = int(codes.max()) + 1  # noqa: E741
+    I = int(codes.max()) + 1  # noqa: E741  Obuchowski's letter
     of_positives, of_negatives = codes[positives], codes[~positives]
     I10, I01 = len(np.unique(of_positives)), len(np.unique(of_negatives))
     if min(I10, I01) < 2:

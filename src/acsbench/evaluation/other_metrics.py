@@ -32,7 +32,7 @@ def _guarded(name: str, metric: Metric) -> Metric:
             return float(metric(labels, scores))
         except NotEstimable:
             raise
-        except Exception as error:
+        except Exception as error:  # of a user's function
             raise InputError(
                 f"The metric '{name}' failed on {len(labels):,} rows: {type(error).__name__}: "
                 f"{error}. A metric takes labels (0, 1) and scores, arrays of shape (n,), and "

@@ -205,11 +205,7 @@ def train_step(
     inputs = {"split": cohort.split_fingerprint, "cohort": _cohort_fingerprint(cohort)}
     if store is not None:
         inputs["store"] = store.manifest.fingerprint
-    if init_from is not None:
-        inputs["init_from"] = model_fingerprint(init_from)
-    for member in step.parameters.get("members", ()):  # of an ensemble
-        if "folder" in member:
-            inputs[str(member["folder"])] = model_fingerprint(Path(member["folder"]))
+    inputs |= _weights_taken(step, init_from)
     if holds(folder, step="train", config=wanted, inputs=inputs):
         return load_model(folder)
     model = make_step_model(step, seed=seed, folder=folder / "training", **extra)
@@ -226,6 +222,18 @@ def train_step(
     }
     write_manifest(folder, step="train", config=wanted, inputs=inputs, outputs=files, info=info)
     return model
+
+
+def _weights_taken(step: ModelStep, init_from: Path | None) -> dict[str, str]:
+    """Fingerprints of what a model starts from or consists of, where it lies on this machine."""
+    places = {"init_from": init_from, "init": step.parameters.get("init")}
+    members = step.parameters.get("members", ())  # of an ensemble
+    places |= {str(one["folder"]): one["folder"] for one in members if "folder" in one}
+    return {
+        name: model_fingerprint(Path(place))
+        for name, place in places.items()
+        if place is not None and Path(place).exists()
+    }
 
 
 def model_fingerprint(model: Path) -> str:

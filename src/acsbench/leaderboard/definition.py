@@ -289,7 +289,7 @@ def parse_ids(content: bytes, *, where: str) -> tuple[str, ...]:
         )
     if len(set(ids)) < len(ids):
         seen: set[str] = set()
-        doubled = [i for i in ids if i in seen or seen.add(i)]  # type: ignore[func-returns-value]
+        doubled = [i for i in ids if i in seen or seen.add(i)]  # type: ignore[func-returns-value]  # None is false
         raise BoardError(f"{where} names {len(doubled):,} ids twice ({first_few(doubled, n=3)}).")
     if not ids:
         raise BoardError(f"{where} holds no id.")

@@ -76,7 +76,10 @@ def _findings(frame: pl.DataFrame, version: TaskVersion) -> Iterator[str]:
     least = version.task.release.min_per_class
     for value, words in (("1", "positive"), ("0", "negative")):
         if int((frame["label"] == value).sum()) < least:
-            yield f"  Fewer than {least:,} rows are {words} (release.min_per_class)."
+            yield (
+                f"  Fewer than {least:,} rows are {words} (release.min_per_class). Take more "
+                "patients, or lower it for a trial."
+            )
 
 
 def subgroup_columns(frame: pl.DataFrame) -> list[str]:

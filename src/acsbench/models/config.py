@@ -210,7 +210,7 @@ class S4Config(NetworkConfig):
 
     def build(self, shape: Shape) -> nn.Module:
         """Make an S4Model."""
-        from acsbench.models.networks.s4 import S4Model  # noqa: PLC0415
+        from acsbench.models.networks.s4 import S4Model  # noqa: PLC0415  imports torch
 
         return S4Model(
             n_channels=shape.n_channels,
@@ -248,7 +248,7 @@ class OmiConfig(NetworkConfig):
 
     def build(self, shape: Shape) -> nn.Module:
         """Make an ECGOMI."""
-        from acsbench.models.networks.ecg_omi import ECGOMI  # noqa: PLC0415
+        from acsbench.models.networks.ecg_omi import ECGOMI  # noqa: PLC0415  imports torch
 
         return ECGOMI(
             n_channels=shape.n_channels or 0,

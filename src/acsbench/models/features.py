@@ -253,7 +253,7 @@ class LogisticModel(_FeatureModel[LogisticConfig]):
         x: NDArray[np.float64],
         y: NDArray[np.int64],
         x_val: NDArray[np.float64],  # noqa: ARG002  nothing is chosen on val
-        y_val: NDArray[np.int64],  # noqa: ARG002
+        y_val: NDArray[np.int64],  # noqa: ARG002  as above
     ) -> Pipeline:
         strength = self.config.penalty_strength
         regression = LogisticRegression(C=1 / strength if strength else np.inf, max_iter=1000)

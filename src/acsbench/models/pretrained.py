@@ -245,7 +245,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
             told = json.loads((file.metadata() or {}).get("hparams", "{}"))
-            return {key: file.get_tensor(key) for key in file.keys()}, told  # noqa: SIM118
+            return {key: file.get_tensor(key) for key in file.keys()}, told  # noqa: SIM118  no mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise StoreError(f"{path} is damaged: {error}") from None
 
@@ -373,7 +373,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], *, where: str) -> None
 
 def _forget_length(network: nn.Module, length: int) -> None:
     """Take C for one of the constructor's length, as the published code does after a reload."""
-    from acsbench.models.networks.s4 import S4Model  # noqa: PLC0415
+    from acsbench.models.networks.s4 import S4Model  # noqa: PLC0415  only for its names
 
     assert isinstance(network, S4Model)
     network.set_length(length)

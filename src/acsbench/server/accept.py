@@ -243,7 +243,8 @@ def _attested(upload: Upload, sender: Sender, rules: Published) -> str:
         422,
         "attestation_missing",
         f"Task '{task.slug}' asks for an attestation. Read its text at /api/v1/tasks/{task.slug} "
-        f"and send `attestation={attestation.version}` with the file to accept it.",
+        f"and send `attestation={attestation.version}` with the file (acsbench submit --attest "
+        f"{attestation.version}) to accept it.",
         extra={"attestation_version": attestation.version},
     )
 

@@ -29,6 +29,6 @@ class BoardConfig(AppConfig):
 def _install_triggers(*, using: str, **_: Any) -> None:
     from django.db import connections  # noqa: PLC0415  settings are there by now
 
-    from acsbench.server.triggers import install_triggers  # noqa: PLC0415
+    from acsbench.server.triggers import install_triggers  # noqa: PLC0415  not before the models are
 
     install_triggers(connections[using])

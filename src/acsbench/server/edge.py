@@ -14,6 +14,7 @@ from asgiref.typing import (
     ASGIReceiveEvent,
     ASGISendCallable,
     ASGISendEvent,
+    HTTPRequestEvent,
     Scope,
 )
 
@@ -56,6 +57,8 @@ class Edge:
             await self.app(scope, guard.receive, watched)
         problem = _too_large(self.config) if too_large else guard.problem
         if problem is not None and not answered:
+            if problem.status == 413:
+                await guard.discard()
             await _refuse(problem, send)
 
 
@@ -80,11 +83,30 @@ class _Body:
         except TimeoutError:
             return self._cut(Problem(408, "too_slow", "The upload stood still or took too long."))
         if event["type"] == "http.request":
-            self._bytes += len(event["body"])
-            self._is_complete = not event["more_body"]
+            self._count(event)
             if self._bytes > self._config.max_upload_bytes:
                 return self._cut(_too_large(self._config))
         return event
+
+    async def discard(self) -> None:
+        """Read on, as far again as is allowed, and keep nothing.
+
+        A connection that is closed on a sender is reset, and it never hears the answer.
+        """
+        most = self._bytes + self._config.max_upload_bytes
+        while not self._is_complete and self._bytes < most:
+            left = min(self._config.idle_upload_seconds, self._ends_at - time.monotonic())
+            try:
+                event = await asyncio.wait_for(self._receive(), max(0.0, left))
+            except TimeoutError:
+                return
+            if event["type"] != "http.request":
+                return
+            self._count(event)
+
+    def _count(self, event: HTTPRequestEvent) -> None:
+        self._bytes += len(event["body"])
+        self._is_complete = not event["more_body"]
 
     def _cut(self, problem: Problem) -> ASGIReceiveEvent:
         self.problem = problem

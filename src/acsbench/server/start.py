@@ -25,8 +25,8 @@ def start_django(data: Path) -> ServerConfig:
         When Django is not installed.
     """
     try:
-        import django  # noqa: PLC0415
-        from django.conf import settings  # noqa: PLC0415
+        import django  # noqa: PLC0415  an extra
+        from django.conf import settings  # noqa: PLC0415  an extra
     except ModuleNotFoundError:
         raise MissingDependencyError(
             "A board needs Django, which is not installed: pip install 'acsbench[server]'."

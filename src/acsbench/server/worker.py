@@ -71,7 +71,7 @@ class Worker:
                 self.judge.judge(lease)
         except LeaseLostError:
             log("lease.lost", level=logging.WARNING, submission=public_id)
-        except Exception:
+        except Exception:  # whatever it is: the row is given back, and tried again
             reference = f"{public_id}-{lease.attempt_no}"
             log("scoring.failed", level=logging.ERROR, reference=reference, error=_where())
             release(lease)

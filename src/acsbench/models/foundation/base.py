@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acsbench import registry
-from acsbench.errors import StoreError, UnknownNameError, did_you_mean
+from acsbench.errors import InputError, StoreError, UnknownNameError, did_you_mean
 from acsbench.signal.leads import STANDARD_12
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from acsbench.models.foundation.config import FoundationConfig
 
-__all__ = ["ADAPTERS", "Adapter", "Features", "Published", "Spec", "adapter_of"]
+__all__ = ["ADAPTERS", "Adapter", "Features", "Published", "Spec", "adapter_of", "recorded"]
 
 ADAPTERS = {
     "hubert_ecg": "acsbench.models.foundation.hubert_ecg:HubertEcg",
@@ -99,6 +99,20 @@ class Published:
         """Outputs of the head."""
         last = [value for key, value in self.head.items() if key.endswith("weight")]
         return len(last[-1]) if last else None
+
+
+def recorded(signal: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which samples a model may look at, (leads, samples).
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    known: NDArray[np.bool_] = (mask > 0) & np.isfinite(signal)
+    if not known.any():
+        raise InputError("A record without a single recorded sample cannot be scored.")
+    return known
 
 
 class Adapter(ABC):

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from acsbench.errors import InputError, StoreError
-from acsbench.models.foundation.base import Adapter, Features, Published, Spec
+from acsbench.errors import StoreError
+from acsbench.models.foundation.base import Adapter, Features, Published, Spec, recorded
 from acsbench.models.foundation.config import FoundationConfig
 from acsbench.models.foundation.local_files import read_place
 from acsbench.models.networks.s4 import S4Model
@@ -170,9 +170,7 @@ class EcgCpc(Adapter):
         starts: Collection[int],
     ) -> NDArray[np.float32]:
         """Resample to 240 Hz; nothing is scaled, and gaps are zero."""
-        known = (mask > 0) & np.isfinite(signal)
-        if not known.any():
-            raise InputError("A record without a single recorded sample cannot be scored.")
+        known = recorded(signal, mask)
         whole = resampled(np.where(known, signal, 0.0), sampling_rate=sampling_rate, to=_RATE)
         firsts = [round(start * _RATE / sampling_rate) for start in starts]
         length = self.input_shape[1]

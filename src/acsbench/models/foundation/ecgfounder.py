@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from acsbench.errors import InputError, StoreError
-from acsbench.models.foundation.base import Adapter, Features, Published, Spec
+from acsbench.errors import StoreError
+from acsbench.models.foundation.base import Adapter, Features, Published, Spec, recorded
 from acsbench.models.foundation.config import FoundationConfig
 from acsbench.models.foundation.local_files import read_place
 from acsbench.provenance import StepConfig
@@ -220,9 +220,7 @@ class EcgFounder(Adapter):
         starts: Collection[int],
     ) -> NDArray[np.float32]:
         """Resample to 500 Hz and scale all leads by one mean and deviation; gaps are zero."""
-        known = (mask > 0) & np.isfinite(signal)
-        if not known.any():
-            raise InputError("A record without a single recorded sample cannot be scored.")
+        known = recorded(signal, mask)
         length = self.window_samples(sampling_rate)
         windows = [
             _scaled(signal[:, start : start + length], known[:, start : start + length])

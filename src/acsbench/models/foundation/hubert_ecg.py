@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from acsbench.errors import ConfigError, InputError, MissingDependencyError
-from acsbench.models.foundation.base import Adapter, Features, Published, Spec
+from acsbench.models.foundation.base import Adapter, Features, Published, Spec, recorded
 from acsbench.models.foundation.config import FoundationConfig
 from acsbench.models.foundation.hubert_files import SIZES, HubertSizes, read_published
 from acsbench.models.foundation.local_files import read_place
@@ -121,8 +121,7 @@ class HubertEcg(Adapter):
         InputError
             For a rate that the profile cannot take, or a record without a sample.
         """
-        if not (mask > 0).any() or not np.isfinite(signal).any():
-            raise InputError("A record without a single recorded sample cannot be scored.")
+        recorded(signal, mask)
         make = {"clean": _clean, "upstream": _upstream, "acs": _acs}[self.config.profile]
         return make(signal, mask, sampling_rate, starts).astype(np.float32)
 

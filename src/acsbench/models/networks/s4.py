@@ -76,7 +76,7 @@ class _Kernel(nn.Module):
 
     def _apply(self, *arguments: Any, **options: Any) -> Any:
         self._forget()
-        return super()._apply(*arguments, **options)  # type: ignore[no-untyped-call]
+        return super()._apply(*arguments, **options)  # type: ignore[no-untyped-call]  # torch's
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take omega and z of any length: their rows say which length C belongs to."""

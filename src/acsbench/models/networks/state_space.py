@@ -257,7 +257,7 @@ def chunked_convolution(u: Tensor, weights: Tensor, chunks: Chunks) -> Tensor:
     Tensor, shape (H, n, B, m)
     """
     if torch.is_grad_enabled():
-        convolved: Tensor = _Convolution.apply(u, weights, chunks.inputs, chunks.jump)  # type: ignore[no-untyped-call]
+        convolved: Tensor = _Convolution.apply(u, weights, chunks.inputs, chunks.jump)  # type: ignore[no-untyped-call]  # torch's
         return convolved
     joined = _gather(u, chunks.inputs, chunks.jump, weights.shape[1])
     return torch.bmm(joined, weights).view(u.shape)
