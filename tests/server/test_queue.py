@@ -114,3 +114,18 @@ def test_every_waiting_submission_is_scored(world) -> None:
     world.work()
     assert set(Submission.objects.values_list("state", flat=True)) == {"scored"}
     assert Result.objects.count() == 4
+
+
+def test_a_worker_that_starts_scores_before_it_sweeps(world, monkeypatch) -> None:
+    from acsbench.server import worker
+
+    did = []
+    monkeypatch.setattr(worker, "sweep", lambda _: did.append("swept"))
+    submission = world.accept("ada", world.task.csv()).submission
+    working = world.worker()
+    while working.step():
+        submission.refresh_from_db()
+        did.append(submission.state)
+    assert did[0] == "scored"
+    assert did.count("swept") == 1
+    assert did[-1] == "swept"

@@ -10,7 +10,7 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version as package_version
 from typing import Literal, NamedTuple
 
@@ -251,8 +251,13 @@ def provenance(version: TaskVersion) -> dict[str, str]:
         "ids_sha256": version.ids_sha256,
         "seed": str(version.seed),
         "python": platform.python_version(),
-        **{name: package_version(name) for name in _PACKAGES},
+        **_package_versions(),
     }
+
+
+@cache
+def _package_versions() -> dict[str, str]:
+    return {name: package_version(name) for name in _PACKAGES}
 
 
 def same(a: Scored, b: Scored) -> list[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from acsbench.errors import MissingPathError, StoreError
@@ -41,7 +44,8 @@ class Blobs:
         if not shard.is_dir():
             shard.mkdir(parents=True, exist_ok=True)
             sync_folder(self.folder)
-        write_durably(self.path(sha256), content)
+        with _locked(shard, fcntl.LOCK_SH):
+            write_durably(self.path(sha256), content)
 
     def get(self, sha256: str) -> bytes:
         """Read content, and refuse it when it no longer has its hash.
@@ -63,22 +67,44 @@ class Blobs:
         """Hashes of all files, sorted."""
         yield from sorted(path.name for path in self.folder.glob("??/*"))
 
-    def sweep(self, is_known: Callable[[str], bool], *, before: float) -> int:
+    def sweep(self, known: Callable[[], Container[str]], *, before: float) -> int:
         """Remove files that nothing refers to and unfinished uploads, older than a time.
 
         Parameters
         ----------
-        is_known : function
-            Whether a hash belongs to a submission or a task.
+        known : function
+            Gives the hashes that belong to a submission or a task; asked once, and only if
+            there is an old file at all.
         before : float
             Seconds since the epoch; younger files may belong to an upload that goes on now.
         """
-        unfinished = [path for path in self.incoming.iterdir() if path.suffix != ".lock"]
-        orphans = [path for path in self.folder.glob("??/*") if not is_known(path.name)]
-        old = [path for path in (*unfinished, *orphans) if _modified(path) < before]
+        unfinished = (path for path in self.incoming.iterdir() if path.suffix != ".lock")
+        removed = sum(_remove(path, before) for path in unfinished)
+        old = [path for path in self.folder.glob("??/*") if _modified(path) < before]
+        keep = known() if old else ()
         for path in old:
-            path.unlink(missing_ok=True)
-        return len(old)
+            if path.name not in keep:
+                with _locked(path.parent, fcntl.LOCK_EX):  # no `put` between look and removal
+                    removed += _remove(path, before)
+        return removed
+
+
+@contextmanager
+def _locked(folder: Path, kind: int) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, kind)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path, before: float) -> bool:
+    """Remove a file if it is still older than a time."""
+    is_old = _modified(path) < before
+    if is_old:
+        path.unlink(missing_ok=True)
+    return is_old
 
 
 def _modified(path: Path) -> float:

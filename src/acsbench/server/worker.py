@@ -58,8 +58,11 @@ class Worker:
 
     def step(self) -> bool:
         """Do one piece of work; False when there is none."""
-        self._chores()
-        return self._score() or refresh_next(self.judge, self.config) or self._review()
+        self._beat()
+        did = self._score() or refresh_next(self.judge, self.config) or self._review()
+        if not did:
+            self._sweep()
+        return did
 
     def _score(self) -> bool:
         lease = lease_next(self.owner, self.config)
@@ -91,13 +94,17 @@ class Worker:
         self.judge.review(result)
         return True
 
-    def _chores(self) -> None:
-        """Say that the worker lives, forget old keys, sweep what no submission refers to."""
+    def _beat(self) -> None:
+        """Say that the worker lives."""
         now = time.monotonic()
         if now - self._beaten > _BEAT_EVERY_S:
             self._beaten = now
             WorkerBeat.objects.filter(at__lt=timezone.now() - timedelta(hours=1)).delete()
             WorkerBeat.objects.update_or_create(owner=self.owner, defaults={"at": timezone.now()})
+
+    def _sweep(self) -> None:
+        """Sweep now and then, while nothing waits."""
+        now = time.monotonic()
         if now - self._swept > _SWEEP_EVERY_S:
             self._swept = now
             sweep(self.config)
@@ -110,14 +117,13 @@ def sweep(config: ServerConfig) -> int:
         idempotency_key=None
     )
     before = time.time() - 3600 * config.orphan_hours
-    return blobs(config).sweep(_is_known, before=before)
+    return blobs(config).sweep(_known_hashes, before=before)
 
 
-def _is_known(sha256: str) -> bool:
-    return (
-        Submission.objects.filter(sha256=sha256).exists()
-        or TaskVersion.objects.filter(ids_blob=sha256).exists()
-    )
+def _known_hashes() -> set[str]:
+    files = Submission.objects.values_list("sha256", flat=True)
+    ids = TaskVersion.objects.values_list("ids_blob", flat=True)
+    return {*files.iterator(), *ids.iterator()}
 
 
 @contextmanager

@@ -67,9 +67,7 @@ class Submission(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["id"],
-                condition=Q(state__in=["queued", "scoring"]),
-                name="submission_waiting",
+                fields=["state", "team", "task_version", "id"], name="submission_by_state"
             ),
             models.Index(fields=["team", "task_version", "created_at"], name="submission_window"),
         ]
