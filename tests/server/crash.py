@@ -34,6 +34,7 @@ from acsbench.server.card import ModelCard
 from acsbench.server.client import BoardClient
 
 LEASE_S = 4.0
+MAX_WAITING = 100  # clients pause then: what is left at the end is a queue, not what got stuck
 CONFIG = f"""
 lease_seconds = {LEASE_S}
 renew_seconds = 1.0
@@ -44,6 +45,7 @@ per_address = 1000000
 per_account = 1000000
 uploads = 1000000
 """
+COUNT_WAITING = "SELECT count(*) FROM board_submission WHERE state IN ('queued', 'scoring')"
 PEOPLE = ("ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal")
 
 
@@ -122,7 +124,7 @@ class Load:
     address: str
     task: Task
     tokens: dict[str, str]
-    rounds: random.Random
+    watch: Watch
     acknowledged: list[dict[str, Any]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     errors: list[str] = field(default_factory=list)
@@ -132,6 +134,9 @@ class Load:
         file = self.task.folder / f"{who}.csv"
         seed = start
         while not self.stop.is_set():
+            if self.watch.n_waiting > MAX_WAITING:
+                self.stop.wait(0.05)
+                continue
             seed += 1
             file.write_bytes(self.task.csv(seed=seed, quality=1 + seed % 3))
             try:
@@ -173,6 +178,7 @@ class Watch:
     database: Path
     worst_s: float = 0.0
     n_scored: int = 0
+    n_waiting: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -187,6 +193,7 @@ class Watch:
                         late = (datetime.now(UTC) - ended).total_seconds()
                         self.worst_s = max(self.worst_s, late)
                     (self.n_scored,) = db.execute("SELECT count(*) FROM board_result").fetchone()
+                    (self.n_waiting,) = db.execute(COUNT_WAITING).fetchone()
 
 
 def start(data: Path, port: int) -> subprocess.Popen[bytes]:
@@ -226,8 +233,8 @@ def crash(
     tokens = prepare(data, [task], PEOPLE, CONFIG)
     rounds = random.Random(seed)
     parent = start(data, port)
-    load = Load(f"http://127.0.0.1:{port}", task, tokens, rounds)
     watch = Watch(data / "board.sqlite3")
+    load = Load(f"http://127.0.0.1:{port}", task, tokens, watch)
     threads = [
         threading.Thread(target=load.run, args=(who, 100_000 * n), daemon=True)
         for n, who in enumerate(PEOPLE)
@@ -294,9 +301,7 @@ def _settled(data: Path, seconds: float) -> list[str]:
     ends_at = time.monotonic() + seconds
     with contextlib.closing(sqlite3.connect(data / "board.sqlite3", timeout=30)) as db:
         while True:
-            (left,) = db.execute(
-                "SELECT count(*) FROM board_submission WHERE state IN ('queued', 'scoring')"
-            ).fetchone()
+            (left,) = db.execute(COUNT_WAITING).fetchone()
             if not left:
                 return []
             if time.monotonic() > ends_at:
