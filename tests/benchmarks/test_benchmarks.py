@@ -159,3 +159,36 @@ def test_transfer_makes_its_table_again_from_its_files(
     assert "patients who trained MACE" in first[1]
     script.main(tmp_path / "out", (0.0,))
     assert capsys.readouterr().out.split("| effect")[1] == first[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["foundation"], indirect=True)
+def test_the_ratios_of_foundation_models_are_told(
+    script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, n in {"N_TRAIN": 16, "N_VAL": 8, "N_TEST": 8, "EPOCHS": 1}.items():
+        monkeypatch.setattr(script, name, n)
+    small = {"hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 8}
+    monkeypatch.setitem(script.COMMON, "sizes", {**script.SIZES, **small})
+    script.main()
+    told = capsys.readouterr().out
+    for what in ("frozen features", "ONNX float32", "ONNX int8", "bfloat16"):
+        assert what in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["foundation_real"], indirect=True)
+def test_foundation_models_on_real_ecgs_are_trained_once(
+    script: Any,
+    ptbxl: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(script, "EPOCHS", {"frozen": 1, "full": 1})
+    script.main(ptbxl, tmp_path / "out", list(script.MODELS))
+    first = capsys.readouterr().out
+    assert first.count("\n| ") == 1 + 2 * len(script.MODELS)
+    monkeypatch.setattr(script, "make_model", pytest.fail)
+    script.main(ptbxl, tmp_path / "out", list(script.MODELS))
+    assert capsys.readouterr().out == first

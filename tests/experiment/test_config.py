@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from acsbench.errors import ConfigError, MissingPathError
-from acsbench.experiment.config import ExperimentConfig, parse_assignment, read_experiment
+from acsbench.experiment.config import ExperimentConfig, assign, parse_assignment, read_experiment
 from acsbench.experiment.demo import demo_config
 from acsbench.experiment.steps import model_fingerprint
 
@@ -83,3 +83,9 @@ def test_init_from_may_be_a_checkpoint_file_and_its_bytes_count(tmp_path: Path) 
     checkpoint.write_bytes(b"2")
     assert model_fingerprint(checkpoint) != before[0]
     assert model_fingerprint(tmp_path) != before[1]
+
+
+def test_dots_lead_into_tables_and_a_wrong_way_is_told() -> None:
+    assert assign({}, ["a.b=1", "a.c=x", "d=true"]) == {"a": {"b": 1, "c": "x"}, "d": True}
+    with pytest.raises(ConfigError, match=r"no place 'a\.b\.c'"):
+        assign({}, ["a.b=1", "a.b.c=2"])

@@ -104,6 +104,6 @@ def workers(jobs: int | None, engine: str, scheduler: str | None) -> Workers:
 
 def assignments(changes: Sequence[str] | None) -> dict[str, Any]:
     """Read ``--set KEY=VALUE ...`` into a dictionary."""
-    from acsbench.experiment.config import parse_assignment
+    from acsbench.experiment.config import assign
 
-    return dict(parse_assignment(change) for change in changes or ())
+    return assign({}, changes or ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,7 @@ __all__ = [
     "ProcessStep",
     "SourceStep",
     "SweepConfig",
+    "assign",
     "read_experiment",
 ]
 
@@ -202,10 +203,25 @@ def read_experiment(path: Path, changes: Sequence[str] = ()) -> ExperimentConfig
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    assign(body, changes)
+    return parse_config(ExperimentConfig, body, where=str(path))
+
+
+def assign(body: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
+    """Carry out ``key=value`` changes in a config; dots lead to a place inside.
+
+    >>> assign({}, ["epochs=4", "sizes.width=64"])
+    {'epochs': 4, 'sizes': {'width': 64}}
+
+    Raises
+    ------
+    ConfigError
+        When a change has no ``=``, or leads nowhere.
+    """
     for change in changes:
         key, value = parse_assignment(change)
         _set(body, key, value, change)
-    return parse_config(ExperimentConfig, body, where=str(path))
+    return body
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
