@@ -60,8 +60,6 @@ def _free() -> QuerySet[Submission]:
 
 def lease_next(owner: str, config: ServerConfig) -> Lease | None:
     """Take the oldest free submission, or fail those whose last lease has expired."""
-    if not _free().exists():  # most looks find nothing and need not write
-        return None
     with transaction.atomic():
         rows = _free().select_related("team", "task_version__task", "account")
         if connection.features.has_select_for_update:
