@@ -129,3 +129,26 @@ def test_a_worker_that_starts_scores_before_it_sweeps(world, monkeypatch) -> Non
     assert did[0] == "scored"
     assert did.count("swept") == 1
     assert did[-1] == "swept"
+
+
+def test_a_board_that_cannot_be_ranked_keeps_nobody_from_a_score(
+    world, monkeypatch, caplog
+) -> None:
+    from acsbench.server import worker
+
+    def fail(*_):  # type: ignore[no-untyped-def]
+        raise ValueError("the value 0.123456789 is odd")
+
+    monkeypatch.setattr(worker, "refresh_next", fail)
+    working = world.worker()
+    for seed in range(2):
+        submission = world.accept("ada", world.task.csv(seed=seed)).submission
+        with caplog.at_level("INFO"):
+            while working.step():
+                pass
+        submission.refresh_from_db()
+        assert submission.state == "scored"
+    told = str([vars(record) for record in caplog.records])
+    events = [record.getMessage() for record in caplog.records]
+    assert events.count("board.failed") == 1  # the second time it rests
+    assert "0.123456789" not in told

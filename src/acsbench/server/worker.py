@@ -31,6 +31,7 @@ __all__ = ["Worker", "main", "sweep"]
 
 _BEAT_EVERY_S = 5.0
 _SWEEP_EVERY_S = 3600.0
+_REST_S = 60.0
 
 
 def main(config: ServerConfig) -> None:
@@ -54,15 +55,26 @@ class Worker:
         self.config = config
         self.judge = Judge(config, master)
         self.owner = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(3)}"
-        self._beaten = self._swept = float("-inf")
+        self._beaten = self._swept = self._rests_until = float("-inf")
 
     def step(self) -> bool:
         """Do one piece of work; False when there is none."""
         self._beat()
-        did = self._score() or refresh_next(self.judge, self.config) or self._review()
+        did = self._score() or self._after_scoring()
         if not did:
             self._sweep()
         return did
+
+    def _after_scoring(self) -> bool:
+        """Rank a board or review a file; what fails there must never keep others from a score."""
+        if time.monotonic() < self._rests_until:
+            return False
+        try:
+            return refresh_next(self.judge, self.config) or self._review()
+        except Exception:  # whatever it is: told, and tried again in a while
+            log("board.failed", level=logging.ERROR, error=_where())
+            self._rests_until = time.monotonic() + _REST_S
+            return False
 
     def _score(self) -> bool:
         lease = lease_next(self.owner, self.config)
