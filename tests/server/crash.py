@@ -173,9 +173,14 @@ def children(parent: int) -> dict[str, int]:
 
 @dataclass
 class Watch:
-    """Looks at the database all the time: how long after its lease has a row been in `scoring`?"""
+    """Looks at the database all the time: how long after its lease has a row been in `scoring`?
+
+    Time without any server does not count: when the parent is killed too, somebody outside has to
+    start it again.
+    """
 
     database: Path
+    up_since: datetime | None = None
     worst_s: float = 0.0
     n_scored: int = 0
     n_waiting: int = 0
@@ -190,8 +195,10 @@ class Watch:
                     ).fetchall()
                     for (until,) in rows:
                         ended = datetime.fromisoformat(until).replace(tzinfo=UTC)
-                        late = (datetime.now(UTC) - ended).total_seconds()
-                        self.worst_s = max(self.worst_s, late)
+                        if self.up_since is not None:
+                            waits_since = max(ended, self.up_since)
+                            late = (datetime.now(UTC) - waits_since).total_seconds()
+                            self.worst_s = max(self.worst_s, late)
                     (self.n_scored,) = db.execute("SELECT count(*) FROM board_result").fetchone()
                     (self.n_waiting,) = db.execute(COUNT_WAITING).fetchone()
 
@@ -233,7 +240,7 @@ def crash(
     tokens = prepare(data, [task], PEOPLE, CONFIG)
     rounds = random.Random(seed)
     parent = start(data, port)
-    watch = Watch(data / "board.sqlite3")
+    watch = Watch(data / "board.sqlite3", up_since=datetime.now(UTC))
     load = Load(f"http://127.0.0.1:{port}", task, tokens, watch)
     threads = [
         threading.Thread(target=load.run, args=(who, 100_000 * n), daemon=True)
@@ -247,11 +254,13 @@ def crash(
     while sum(killed.values()) < kills and time.monotonic() < ends_at:
         _let_work(load, watch, rounds)
         if rounds.random() < 0.01:
+            watch.up_since = None
             parent.kill()
             parent.wait()
             parent.stdout.close()  # type: ignore[union-attr]
             killed["parent"] += 1
             parent = start(data, port)
+            watch.up_since = datetime.now(UTC)
             continue
         pids = children(parent.pid)
         for role in rounds.choice([("web",), ("worker",), ("web", "worker")]):

@@ -7,7 +7,9 @@
 """
 
 from acsbench.testing.adapter_checks import check_adapter
+from acsbench.testing.metric_checks import check_metric
 from acsbench.testing.model_checks import check_model
+from acsbench.testing.recipe_checks import check_recipe
 from acsbench.testing.source_checks import check_source
 
-__all__ = ["check_adapter", "check_model", "check_source"]
+__all__ = ["check_adapter", "check_metric", "check_model", "check_recipe", "check_source"]

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from acsbench.dataset import WaveformDataset, load_dataset
 from acsbench.errors import AcsbenchError, ConfigError, InputError
 from acsbench.models.base import Model, load_model, make_model
-from acsbench.recording import Recording
-from acsbench.signal.leads import STANDARD_12
 from acsbench.store import WaveformStore, finish_store, write_shard
 from acsbench.tables import Cohort, Split
 from acsbench.tasks import TASKS
+from acsbench.testing.recordings import generated_recording
 from acsbench.waveforms.recipes import get_recipe
 
 __all__ = ["check_model"]
@@ -204,26 +203,10 @@ def _store(name: str, cohort: Cohort, folder: Path) -> WaveformStore:
     recipe = get_recipe(name)
     positive = cohort.frame["stent_or_cabg_010_day"]
     made = [
-        (ecg_id, recipe(_recording(ecg_id, seed=seed, is_positive=bool(positive[seed]))))
+        (ecg_id, recipe(generated_recording(ecg_id, seed=seed, is_positive=bool(positive[seed]))))
         for seed, ecg_id in enumerate(cohort.frame["ecg_id"])
     ]
     example = made[0][1]
     shape = (example.signal.shape[0], example.signal.shape[1])
     write_shard(folder, 0, made, shape=shape, job="check")
     return finish_store(folder, n_shards=1, recipe=recipe.describe(), inputs={}, example=example)
-
-
-def _recording(ecg_id: str, *, seed: int, is_positive: bool) -> Recording:
-    """Twelve leads of 10 s at 500 Hz: R and T waves at 70 a minute, ST raised in positives."""
-    rng = np.random.default_rng(seed)
-    since = (np.arange(5000) / 500 + rng.random()) % (60 / 70)
-
-    def bump(at: float, width: float) -> NDArray[np.float64]:
-        return np.exp(-0.5 * ((since - at) / width) ** 2)
-
-    beat = bump(0.3, 0.012) + 0.25 * bump(0.6, 0.05) + 0.2 * is_positive * bump(0.42, 0.05)
-    gains = rng.uniform(0.5, 1.5, (12, 1))
-    signal = gains * beat + rng.normal(0, 0.01, (12, 5000))
-    return Recording(
-        ecg_id=ecg_id, signal=signal, lead_names=STANDARD_12, sampling_rate=500, units="mV"
-    )
