@@ -16,7 +16,6 @@ from acsbench.recording import Recording, Waveform
 from acsbench.testing import check_metric, check_recipe
 from acsbench.waveforms.recipes import recorded_12
 
-
 # HuBERT's paper input is the first 5 s, in which a page prints nothing of V2: no trace is right
 RECIPES = [name for name in registry.BUILT_INS["recipes"] if name != "paper_hubert_100hz"]
 PARAMETERS = {"paper_12x10s": {"duration_s": 10.0}}

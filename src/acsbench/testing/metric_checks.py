@@ -60,7 +60,7 @@ def _of_a_sample(metric: Metric) -> Iterator[str]:
     order = np.random.default_rng(1).permutation(_N)
     if not math.isclose(metric(labels[order], scores[order]), value, rel_tol=1e-9, abs_tol=1e-12):
         yield "the order of the rows changes the value."
-    flags = metric(labels == 1, scores)  # type: ignore[arg-type]  # labels may be 0 and 1 or flags
+    flags = metric(labels == 1, scores)
     if not math.isclose(flags, value, rel_tol=1e-9, abs_tol=1e-12):
         yield "labels as flags give another value than labels as 0 and 1."
 
