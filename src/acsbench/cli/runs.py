@@ -143,14 +143,28 @@ def list_(
 
 def doctor(
     out: Annotated[Path, typer.Option(help="Folder that runs would write to.")] = Path(),
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Tell instead which files of this run are about single patients."),
+    ] = None,
+    min_count: Annotated[
+        int, typer.Option(min=0, help="With --export: counts of 1 to N are small.")
+    ] = 10,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Check this machine. Python, libraries, extras, cores, disk."""
+    """Check this machine, or what of a run may leave it."""
     from acsbench.experiment.doctor import examine
 
+    if export is not None:
+        from acsbench.experiment.export_check import examine_export
+
+        files = examine_export(export, min_count=min_count)
+        lines = [f"{one.verdict:<13} {one.file}: {one.reason}" for one in files]
+        return emit({"files": [one._asdict() for one in files]}, "\n".join(lines), as_json=json)
     findings = examine(out)
     lines = [f"{'ok ' if f.is_fine else 'BAD'} {f.what}: {f.detail}" for f in findings]
     emit({"findings": [f._asdict() for f in findings]}, "\n".join(lines), as_json=json)
     if not all(f.is_fine for f in findings):
         raise typer.Exit(2)
+    return None
