@@ -72,7 +72,7 @@ for _command in (
     *(judge.evaluate, judge.compare, runs.report),
     *(data.show, data.convert, data.download),
     *(board.check, entrant.submit, board.verify, server.serve),
-    *(runs.list_, runs.doctor),
+    *(runs.list_, runs.new, runs.doctor),
 ):
     app.command(name=_command.__name__.rstrip("_").replace("_", "-"))(_command)
 _store = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a waveform store.")

@@ -1,4 +1,4 @@
-"""Commands of whole runs: demo, run, report, list, doctor."""
+"""Commands of whole runs: demo, run, report, list, new, doctor."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from acsbench.experiment.config import ExperimentConfig
     from acsbench.parallel import Workers
 
-__all__ = ["demo", "doctor", "list_", "report", "run"]
+__all__ = ["demo", "doctor", "list_", "new", "report", "run"]
 
 
 def demo(
@@ -139,6 +139,21 @@ def list_(
         )
     found = names(kind)
     emit({kind: found}, "\n".join(found), as_json=json)
+
+
+def new(
+    kind: Annotated[str, typer.Argument(help="model, source or metric.")],
+    name: Annotated[str, typer.Argument(help="Its name, for example my_network.")],
+    out: Annotated[Path | None, typer.Option(help="Folder; by default NAME, here.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a package of your own: a model, source or metric that works, to be changed."""
+    from acsbench.experiment.plug_ins import new_plug_in
+
+    folder = new_plug_in(kind, name, out)
+    text = f"{folder}: install it with `pip install -e {folder}`, then see its README.md."
+    emit({"folder": str(folder)}, text, as_json=json)
 
 
 def doctor(
