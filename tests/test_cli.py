@@ -15,7 +15,7 @@ from acsbench.experiment.config import ModelStep
 COMMANDS = (
     *("demo", "run", "quality", "cohort", "audit", "process", "train", "sweep"),
     *("predict", "export-onnx"),
-    *("evaluate", "compare", "report", "show", "convert", "download", "list", "doctor"),
+    *("evaluate", "compare", "report", "show", "convert", "download", "list", "new", "doctor"),
     *("check", "submit", "verify", "serve"),
 )
 
