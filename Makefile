@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-server crash-test reference
+.PHONY: demo test check bench bench-server crash-test reference docs
 
 # torch first and under the constraints, so that a machine without a GPU downloads no GPU libraries
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile -c constraints.txt torch
-	$(BIN)/pip install --quiet --no-compile -c constraints.txt -e '.[all,test]'
+	$(BIN)/pip install --quiet --no-compile -c constraints.txt -e '.[all,docs,test]'
 	touch $@
 
 demo: .venv/.ready
@@ -20,9 +20,10 @@ check: .venv/.ready
 	$(BIN)/codespell src docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
 
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow" --durations=30
 
 bench: .venv/.ready
 	$(BIN)/python -m benchmarks
@@ -36,3 +37,7 @@ crash-test: .venv/.ready
 
 reference: .venv/.ready
 	$(BIN)/python docs/generate.py
+
+# the manual as pages: build/site/index.html
+docs: reference
+	$(BIN)/mkdocs build --strict
