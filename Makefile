@@ -20,7 +20,7 @@ check: .venv/.ready
 	$(BIN)/codespell src docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/zensical build --strict --config-file mkdocs.yml
 
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow" --durations=30
@@ -40,4 +40,4 @@ reference: .venv/.ready
 
 # the manual as pages: build/site/index.html
 docs: reference
-	$(BIN)/mkdocs build --strict
+	$(BIN)/zensical build --strict --config-file mkdocs.yml
