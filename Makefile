@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-server crash-test reference docs
+.PHONY: demo test check bench bench-server crash-test reference docs release-check
 
 # torch first and under the constraints, so that a machine without a GPU downloads no GPU libraries
 .venv/.ready: pyproject.toml constraints.txt
@@ -41,3 +41,7 @@ reference: .venv/.ready
 # the manual as pages: build/site/index.html
 docs: reference
 	$(BIN)/zensical build --strict --config-file mkdocs.yml
+
+# wheel and sdist, tried in fresh environments; lock file, bill of materials, audit
+release-check: .venv/.ready
+	$(BIN)/python .ci/release_check.py
