@@ -101,12 +101,14 @@ def _run(
     shared = done.cohort.info["shared_patients"]
     result = {
         "report": str(done.report),
+        "evaluated_on": {name: str(page) for name, page in done.elsewhere.items()},
         "shared_patients": shared,
         "results": done.results.overall.to_dicts(),
         "remarks": list(done.results.remarks),
     }
     remarks = "".join(f"Note: {remark}\n" for remark in done.results.remarks)
     closing = f"Patients shared between splits: {shared}\nReport: {done.report}"
+    closing += "".join(f"\nJudged on {name}: {page}" for name, page in done.elsewhere.items())
     return emit(result, f"{done.results}\n\n{remarks}{closing}", as_json=as_json)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import tomli_w
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from acsbench.cohort.build import CohortConfig
 from acsbench.errors import ConfigError, MissingPathError, did_you_mean
@@ -19,6 +19,7 @@ from acsbench.report.page import ReportConfig
 
 __all__ = [
     "ExperimentConfig",
+    "ExternalStep",
     "ModelStep",
     "ProcessStep",
     "SourceStep",
@@ -26,6 +27,9 @@ __all__ = [
     "assign",
     "read_experiment",
 ]
+
+
+ExternalName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
 
 
 class SourceStep(StepConfig):
@@ -123,6 +127,28 @@ class SweepConfig(StepConfig):
         return tuple(dict.fromkeys(self.seeds))
 
 
+class ExternalStep(StepConfig):
+    """Other data that the models of a run are judged on; nothing is learnt from them.
+
+    Attributes
+    ----------
+    source : SourceStep
+    cohort : CohortConfig
+        Which of its ECGs count; all of them are test, whatever the scheme.
+    tasks : dict of str to str
+        By the task of a model, the task whose labels are asked for there, where it is another one.
+    """
+
+    source: SourceStep
+    cohort: CohortConfig = CohortConfig()
+    tasks: dict[str, str] = Field(default_factory=dict)
+
+    def model_step(self, step: ModelStep) -> ModelStep:
+        """A model's step with the tasks that it is judged by there."""
+        asked = {canonical(here): canonical(there) for here, there in self.tasks.items()}
+        return step.model_copy(update={"task": tuple(asked.get(one, one) for one in step.tasks)})
+
+
 class ExperimentConfig(StepConfig):
     """A whole run.
 
@@ -138,6 +164,8 @@ class ExperimentConfig(StepConfig):
         One section per step.
     compare_flags : bool
         Judge the source's classical findings beside the models.
+    evaluate_on : dict of str to ExternalStep
+        Other data to judge the models on, by a name for them: external validation.
     """
 
     name: str = "run"
@@ -151,6 +179,7 @@ class ExperimentConfig(StepConfig):
     compare_flags: bool = True
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
+    evaluate_on: dict[ExternalName, ExternalStep] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_are_unique_and_known(self) -> Self:

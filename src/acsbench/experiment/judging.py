@@ -12,7 +12,7 @@ from acsbench.evaluation.evaluate import evaluate
 from acsbench.evaluation.reproduction import table_one
 from acsbench.experiment.config import ExperimentConfig, ModelStep
 from acsbench.experiment.limit import not_reportable
-from acsbench.experiment.steps import datasets, write_predictions
+from acsbench.experiment.steps import datasets, make_step_model, write_predictions
 from acsbench.models.base import Model, predict
 from acsbench.predictions import Predictions
 from acsbench.provenance import atomic_path
@@ -21,7 +21,7 @@ from acsbench.store import WaveformStore
 from acsbench.tables import Cohort
 from acsbench.tasks import TASKS, Task
 
-__all__ = ["Scored", "Trained", "judge_all", "score_all"]
+__all__ = ["Scored", "Trained", "flag_models", "judge_all", "score_all", "score_one"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,8 @@ class Scored:
     Attributes
     ----------
     step : ModelStep
-    val : Predictions
+    val : Predictions or None
+        None where nothing is chosen, as on other data.
     test : Predictions
         With the scores of the untested, where selective testing is to be judged.
     failed : dict of str to str
@@ -50,7 +51,7 @@ class Scored:
     """
 
     step: ModelStep
-    val: Predictions
+    val: Predictions | None
     test: Predictions
     failed: dict[str, str]
     remarks: tuple[str, ...]
@@ -63,29 +64,50 @@ def score_all(
 
     With ``untested`` also the test ECGs whose outcome nobody looked for, of tasks that have such.
     """
-    return [_score(one, cohort, folder, untested=untested) for one in trained]
+    return [score_one(one, cohort, folder, untested=untested) for one in trained]
 
 
-def _score(one: Trained, cohort: Cohort, folder: Path, *, untested: bool) -> Scored:
-    val, test = (datasets(one.step, cohort, one.store, split) for split in ("val", "test"))
-    failed = val.failed | test.failed
-    scored = [predict(one.model, data, name=one.step.name) for data in (val, test)]
+def score_one(
+    one: Trained, cohort: Cohort, folder: Path, *, untested: bool, with_val: bool = True
+) -> Scored:
+    """Score test, and val unless nothing is chosen by it, with one model; see `score_all`."""
+    splits = ("val", "test") if with_val else ("test",)
+    data = {split: datasets(one.step, cohort, one.store, split) for split in splits}
+    failed = {ecg_id: reason for d in data.values() for ecg_id, reason in d.failed.items()}
+    scored = {split: predict(one.model, d, name=one.step.name) for split, d in data.items()}
     others = datasets(one.step, cohort, one.store, "test", untested=True)
     if untested and len(others):
         failed |= others.failed
         beyond = predict(one.model, others, name=one.step.name).frame
+        test = scored["test"]
         # of several tasks, one may have asked for them already
-        beyond = beyond.join(scored[1].frame, on=["ecg_id", "task"], how="anti")
-        scored[1] = replace(scored[1], frame=pl.concat([scored[1].frame, beyond]))
-    for split, predictions in zip(("val", "test"), scored, strict=True):
+        beyond = beyond.join(test.frame, on=["ecg_id", "task"], how="anti")
+        scored["test"] = replace(test, frame=pl.concat([test.frame, beyond]))
+    for split, predictions in scored.items():
         write_predictions(predictions, split, folder)
     return Scored(
         step=one.step,
-        val=scored[0],
-        test=scored[1],
+        val=scored.get("val"),
+        test=scored["test"],
         failed=failed,
         remarks=tuple(getattr(one.model, "remarks", ())),
     )
+
+
+def flag_models(steps: Sequence[ModelStep], cohort: Cohort) -> list[Trained]:
+    """Return the source's classical findings as models, on every single task that is judged."""
+    tasks = dict.fromkeys(task for step in steps for task in step.tasks)
+    taken = {step.name for step in steps}
+    flags = []
+    for flag in cohort.flags:
+        name = f"flag:{flag}"
+        if name in taken:
+            continue
+        for task in tasks:
+            step = ModelStep(name=name, model=name, task=task)
+            model = make_step_model(step, seed=0, folder=None)
+            flags.append(Trained(step=step, model=model, store=None))
+    return flags
 
 
 def judge_all(
@@ -115,9 +137,12 @@ def _judge_task(
     known = pl.col("ecg_id").is_in(labels["ecg_id"].implode()) & (pl.col("task") == task.name)
     val, test = (
         [replace(one, frame=one.frame.filter(known)) for one in of_split]
-        for of_split in ([one.val for one in mine], [one.test for one in mine])
+        for of_split in (
+            [one.val for one in mine if one.val is not None],
+            [one.test for one in mine],
+        )
     )
-    results = evaluate(test, labels, task, val=val, config=config.evaluate)
+    results = evaluate(test, labels, task, val=val or None, config=config.evaluate)
     if task.population == "is_tested" and "original" in config.evaluate.sections:
         people = table_one(cohort.frame.filter("is_included"))
         people = people.select(pl.lit(task.name).alias("task"), pl.all())

@@ -10,25 +10,22 @@ from typing import Any
 
 from acsbench.errors import InputError
 from acsbench.experiment.config import ExperimentConfig, ModelStep, read_experiment
-from acsbench.experiment.examples import choose_examples, draw_original_examples
-from acsbench.experiment.judging import Trained, judge_all, score_all
+from acsbench.experiment.external import judge_elsewhere
+from acsbench.experiment.judging import Trained, flag_models, judge_all, score_all
+from acsbench.experiment.run_report import report_on
 from acsbench.experiment.steps import (
     OpenedSource,
     cohort_step,
     make_step_model,
     open_step,
-    predictions_path,
     store_step,
     train_step,
 )
 from acsbench.parallel import Workers
-from acsbench.predictions import Predictions
 from acsbench.provenance import atomic_text, read_manifest, write_manifest
-from acsbench.report.page import write_report
 from acsbench.results import Results
 from acsbench.store import WaveformStore
 from acsbench.tables import Cohort
-from acsbench.tasks import TASKS
 
 __all__ = ["RunResult", "make_stores", "rewrite_report", "run_experiment"]
 
@@ -45,12 +42,15 @@ class RunResult:
     report : Path
     results : Results
     cohort : Cohort
+    elsewhere : dict of str to Path
+        Reports on other data, by the names of ``evaluate_on``.
     """
 
     folder: Path
     report: Path
     results: Results
     cohort: Cohort
+    elsewhere: dict[str, Path]
 
 
 def run_experiment(
@@ -93,9 +93,17 @@ def run_experiment(
     scored = score_all(trained, cohort, folder / "predictions", untested=selective)
     results = judge_all(scored, cohort, config, folder / "labels")
     written = results.save(folder)
-    report = _report(config, opened, cohort, results, folder, folder)
+    report = report_on(config, opened, cohort, results, folder, folder)
+    elsewhere = {
+        name: judge_elsewhere(
+            name, config, trained, cohort, folder / "evaluate_on" / name, workers=workers
+        )
+        for name in config.evaluate_on
+    }
     _finish(config, opened, cohort, folder, written)
-    return RunResult(folder=folder, report=report, results=results, cohort=cohort)
+    return RunResult(
+        folder=folder, report=report, results=results, cohort=cohort, elsewhere=elsewhere
+    )
 
 
 def _claim(folder: Path, config: ExperimentConfig) -> None:
@@ -163,7 +171,7 @@ def _train_all(
             init_from=_start(step, config, folder),
         )
         trained.append(Trained(step=step, model=model, store=store))
-    return trained + (_flags(config, cohort) if config.compare_flags else [])
+    return trained + (flag_models(config.models, cohort) if config.compare_flags else [])
 
 
 def _start(step: ModelStep, config: ExperimentConfig, folder: Path) -> Path | None:
@@ -172,64 +180,6 @@ def _start(step: ModelStep, config: ExperimentConfig, folder: Path) -> Path | No
     if step.init_from in [other.name for other in config.models]:
         return folder / "models" / step.init_from
     return Path(step.init_from)
-
-
-def _flags(config: ExperimentConfig, cohort: Cohort) -> list[Trained]:
-    """Return the source's classical findings as models, on every single task that is judged."""
-    tasks = dict.fromkeys(task for step in config.models for task in step.tasks)
-    taken = {step.name for step in config.models}
-    flags = []
-    for flag in cohort.flags:
-        name = f"flag:{flag}"
-        if name in taken:
-            continue
-        for task in tasks:
-            step = ModelStep(name=name, model=name, task=task)
-            model = make_step_model(step, seed=config.seed, folder=None)
-            flags.append(Trained(step=step, model=model, store=None))
-    return flags
-
-
-def _report(
-    config: ExperimentConfig,
-    opened: OpenedSource,
-    cohort: Cohort,
-    results: Results,
-    folder: Path,
-    out: Path,
-) -> Path:
-    log.info("writing the report")
-    last = config.models[-1]
-    drawn = Predictions.read(predictions_path(folder / "predictions", last.name, last.tasks[0]))
-    task = TASKS[last.tasks[0]]
-    if config.report.original_examples:
-        draw_original_examples(task, cohort, opened.source, out / "figures")
-    return write_report(
-        results,
-        out,
-        cohort=cohort,
-        examples=choose_examples(drawn, task, cohort, opened.source, n=config.report.n_examples),
-        title=config.report.title or config.name,
-        facts=run_facts(config, opened, cohort),
-        with_ids=config.report.with_ids,
-        min_count=cohort.min_count,
-    )
-
-
-def run_facts(config: ExperimentConfig, opened: OpenedSource, cohort: Cohort) -> dict[str, str]:
-    """What a reader has to know of a run, in words."""
-    hidden = ("path", "name")
-    options = {k: v for k, v in opened.step.options.items() if k not in hidden}
-    described = ", ".join(f"{key} = {value}" for key, value in options.items())
-    facts = {
-        "Source": f"{opened.step.name} ({described})" if described else opened.step.name,
-        "Split": f"scheme '{cohort.scheme}', fingerprint {cohort.split_fingerprint[:12]}",
-        "Patients in more than one split": str(cohort.info["shared_patients"]),
-        "Seed": str(config.seed),
-    }
-    if opened.step.name == "synthetic":
-        facts["Data"] = "A generated hospital: no row is a real patient."
-    return facts
 
 
 def _finish(
@@ -283,4 +233,4 @@ def rewrite_report(folder: Path, out: Path | None = None, *, with_ids: bool = Fa
     config = config.model_copy(update={"report": shown})
     opened = open_step(config.source, seed=config.seed, limit=config.limit)
     cohort = Cohort.load(folder / "cohort")
-    return _report(config, opened, cohort, Results.load(folder), folder, out or folder)
+    return report_on(config, opened, cohort, Results.load(folder), folder, out or folder)
