@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -218,3 +220,29 @@ def test_machines_are_options_of_train_and_reach_the_model(
     }
     assert run("train", "s4", *where, "--devices", "auto") == 0
     assert seen["devices"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.ENOSPC, "finished work is kept"), (errno.EACCES, "--out"), (errno.EROFS, "--out")],
+)
+def test_what_the_system_refuses_comes_with_a_way_out(
+    number: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "/data/x")
+
+    monkeypatch.setattr("acsbench.experiment.plug_ins.new_plug_in", refuse)
+    assert run("new", "model", "mine") == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"Error: /data/x: {os.strerror(number)}.")
+    assert said in told
+    assert "Errno" not in told
+
+
+def test_a_folder_that_is_no_cohort_says_what_makes_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("train", "resnet18", "--cohort", str(tmp_path), "--task", "acs", "--out", "x")
+    assert run(*arguments) == 2
+    assert "`acsbench cohort` makes" in capsys.readouterr().err

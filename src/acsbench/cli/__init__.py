@@ -7,6 +7,7 @@ stdout, everything else to stderr. The commands stand in `runs`, `data`, `stores
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -123,6 +124,27 @@ def _guarded(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+_WAYS_OUT = {
+    errno.EACCES: "Choose a folder of your own, mostly with --out, or ask for the right to it.",
+    errno.EPERM: "Choose a folder of your own, mostly with --out, or ask for the right to it.",
+    errno.EROFS: "Choose a folder that can be written to, mostly with --out.",
+    errno.ENOENT: "Check the path; a folder to write to has to be one that can be made.",
+    errno.ENOTDIR: "A part of the path is a file; choose another one.",
+    errno.ENOSPC: "Make room, and start the same command again: finished work is kept.",
+    errno.EDQUOT: "Make room, and start the same command again: finished work is kept.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), or use fewer processes (--jobs).",
+}
+
+
+def _of_system(error: OSError) -> str:
+    """What the system refused, where, and what can be done."""
+    if error.strerror is None:
+        return str(error)
+    where = "" if error.filename is None else f"{error.filename}: "
+    way_out = _WAYS_OUT.get(error.errno or 0, "")
+    return f"{where}{error.strerror}. {way_out}".rstrip()
+
+
 def _explain(error: Exception) -> tuple[str, int]:
     """What to tell about an error, and the exit code."""
     if isinstance(error, AcsbenchError):
@@ -130,7 +152,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, MemoryError):
         return "Error: out of memory. Use fewer worker processes (--jobs 1).", 1
     if isinstance(error, OSError):
-        return f"Error: {error}", 1
+        return f"Error: {_of_system(error)}", 1
     return (
         f"Error inside acsbench: {type(error).__name__}: {error}\n"
         "This should not happen. The same command with --debug shows where; please report that."

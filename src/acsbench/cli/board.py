@@ -61,7 +61,7 @@ def verify(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Verify the signature of a receipt, offline once the keys are at hand."""
+    """Verify a receipt. Offline, once the keys are at hand."""
     from acsbench.leaderboard.fetch import fetch_json, is_url
     from acsbench.leaderboard.receipts import verify as verify_record
 

@@ -150,7 +150,7 @@ def new(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write a package of your own: a model, source or metric that works, to be changed."""
+    """Start a model, source or metric of your own. A package that works, to be changed."""
     from acsbench.experiment.plug_ins import new_plug_in
 
     folder = new_plug_in(kind, name, out)

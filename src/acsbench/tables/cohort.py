@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import polars as pl
 
+from acsbench.errors import MissingPathError
 from acsbench.provenance import atomic_path, atomic_text, json_sha256
 from acsbench.tables.columns import COHORT, FLOW
 from acsbench.tables.files import read_table
@@ -116,6 +117,11 @@ class Cohort:
         ------
         MissingPathError, TableError
         """
+        if not (folder / "cohort.parquet").is_file():
+            raise MissingPathError(
+                f"{folder} is no cohort: there is no cohort.parquet in it. `acsbench cohort` makes "
+                "one, and a run keeps its own in its folder cohort/."
+            )
         frame = check(read_table(folder / "cohort.parquet"), COHORT, where=folder)
         flow = check(read_table(folder / "flow.csv"), FLOW, where=folder / "flow.csv")
         body = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
