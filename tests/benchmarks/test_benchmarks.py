@@ -192,3 +192,16 @@ def test_foundation_models_on_real_ecgs_are_trained_once(
     monkeypatch.setattr(script, "make_model", pytest.fail)
     script.main(ptbxl, tmp_path / "out", list(script.MODELS))
     assert capsys.readouterr().out == first
+
+
+@pytest.mark.parametrize("script", ["flaws"], indirect=True)
+def test_the_study_of_flaws_gives_a_row_for_each(
+    script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(script, "N_PATIENTS", 400)
+    monkeypatch.setattr(script, "EFFECTS_MV", (0.36,))
+    script.main(3)
+    told = capsys.readouterr().out
+    assert "counting patients | 1.000" in told or "counting patients | 0." in told
+    assert "AUROC of recalling, split by patient | 0.500 ± 0.000" in told
+    assert told.count("\n| ") == 12
