@@ -124,17 +124,22 @@ def patients_of(table: pl.DataFrame) -> NDArray[np.intp]:
     return np.unique(table["patient_id"].to_numpy(), return_inverse=True)[1]
 
 
-def datasets(table: pl.DataFrame, store: WaveformStore, one: Round) -> list[WaveformDataset]:
-    """Train, val and test of a round."""
+def cohort_of(table: pl.DataFrame, one: Round) -> Cohort:
+    """Records of a round with their splits."""
     split = pl.col("strat_fold").map_elements(one.split_of, return_dtype=pl.String)
     frame = table.with_columns(split.alias("split"), is_included=pl.lit(value=True))
-    cohort = Cohort(
+    return Cohort(
         frame=frame.drop_nulls("split"),
         flow=pl.DataFrame(),
         source="ptbxl",
         scheme="folds",
         features=("age", "sex"),
     )
+
+
+def datasets(table: pl.DataFrame, store: WaveformStore, one: Round) -> list[WaveformDataset]:
+    """Train, val and test of a round."""
+    cohort = cohort_of(table, one)
     return [
         load_dataset(cohort, store, TASKS_OF_CLASSES, name) for name in ("train", "val", "test")
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -106,6 +106,19 @@ class WaveformDataset:
     def feature_names(self) -> tuple[str, ...]:
         """Names of the feature columns."""
         return tuple(self.feature_frame.columns)
+
+    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> WaveformDataset:
+        """Some of the records, by their rows, which keep their order."""
+        chosen = np.unique(np.asarray(rows, dtype=np.intp))
+        return replace(
+            self,
+            ecg_ids=tuple(self.ecg_ids[row] for row in chosen),
+            rows=self.rows[chosen],
+            feature_frame=self.feature_frame[chosen]
+            if self.feature_frame.width
+            else pl.DataFrame(),
+            _labels=self._labels[chosen],
+        )
 
     @property
     def recipe(self) -> str | None:

@@ -2,7 +2,7 @@
 
 Nothing heavy is imported before a command runs, so that ``--help`` is quick. Results go to
 stdout, everything else to stderr. The commands stand in `runs`, `data`, `stores`, `models`,
-`judge`, `board` and `server`.
+`pretraining`, `judge`, `board` and `server`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from acsbench.cli import board, data, entrant, judge, models, runs, server, stores
+from acsbench.cli import (
+    board,
+    data,
+    entrant,
+    judge,
+    models,
+    pretraining,
+    runs,
+    server,
+    stores,
+)
 from acsbench.cli.options import debugging
 from acsbench.errors import AcsbenchError, UnknownNameError, did_you_mean
 
@@ -68,7 +78,8 @@ def _options(
 
 for _command in (
     *(runs.demo, runs.run),
-    *(data.quality, data.cohort, data.audit, data.process, models.train, models.sweep),
+    *(data.quality, data.cohort, data.audit, data.process),
+    *(pretraining.pretrain, models.train, models.sweep, pretraining.label_efficiency),
     *(models.predict, models.export_onnx),
     *(judge.evaluate, judge.compare, runs.report),
     *(data.show, data.convert, data.download),

@@ -32,7 +32,7 @@ from acsbench.errors import ConfigError, StepError
 if TYPE_CHECKING:
     from acsbench.parallel import Workers
 
-__all__ = ["export_onnx", "predict", "sweep", "train"]
+__all__ = ["export_onnx", "machines", "predict", "sweep", "train"]
 
 
 def train(
@@ -77,7 +77,7 @@ def train(
         "task": task[0] if len(task) == 1 else tuple(task),
         "parameters": {
             **assignments(set_),
-            **_machines(devices=devices, nodes=nodes, strategy=strategy, precision=precision),
+            **machines(devices=devices, nodes=nodes, strategy=strategy, precision=precision),
             **({} if mode is None else {"mode": canonical(mode)}),
         },
     }
@@ -94,7 +94,7 @@ def train(
     return emit(result, pairs(result), as_json=json)
 
 
-def _machines(**told: Any) -> dict[str, Any]:
+def machines(**told: Any) -> dict[str, Any]:
     """Return what was told, devices as a number where it is one."""
     known = {key: value for key, value in told.items() if value is not None}
     if str(known.get("devices", "")).isdecimal():

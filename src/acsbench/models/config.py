@@ -14,7 +14,15 @@ from acsbench.provenance import StepConfig
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NETWORKS", "NetworkConfig", "OmiConfig", "ResNetConfig", "S4Config", "Shape"]
+__all__ = [
+    "NETWORKS",
+    "NetworkConfig",
+    "OmiConfig",
+    "ResNetConfig",
+    "S4Config",
+    "Shape",
+    "TrainingConfig",
+]
 
 
 class Shape(StepConfig):
@@ -36,8 +44,74 @@ class Shape(StepConfig):
     n_covariates: int = 0
 
 
-class NetworkConfig(StepConfig):
-    """How a network is fed and trained; each network adds its sizes.
+class TrainingConfig(StepConfig):
+    """How the Lightning Trainer is run, with labels or without.
+
+    Attributes
+    ----------
+    epochs : int
+    batch_size : int
+        Of all devices together.
+    patience : int
+        Epochs without a better validation before training stops.
+    choose : "best" or "last"
+        The epoch whose weights are kept: the best on val, or the last, where val is too small to
+        choose by.
+    learning_rate, weight_decay : float
+        Of AdamW.
+    schedule : "cosine", "plateau" or "constant"
+        One cycle with a short warm-up; a tenth after ten epochs without a better validation loss;
+        or none.
+    clip_norm : float or None
+        Largest norm of the gradient.
+    precision : "32-true" or "bf16-mixed"
+        Of training. State spaces, norms, head and loss stay in float32.
+    threads : int or None
+        Torch's threads; results are repeatable for one number of threads.
+    seed : int
+    init_from : path or None
+        Trained model or published checkpoint to start from.
+    allow_other_split : bool
+        Start from a model trained under another split all the same; every result is then marked.
+    loggers : tuple of "tensorboard", "mlflow", "wandb"
+        Beside the CSV log.
+    devices : int or "auto"
+        On each node.
+    nodes : int
+    strategy : str
+        As Lightning names it: ``ddp``, ``fsdp``, ...
+    """
+
+    epochs: int = Field(default=50, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    patience: int = Field(default=10, ge=1)
+    choose: Literal["best", "last"] = "best"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
+    clip_norm: float | None = Field(default=None, gt=0)
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    threads: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    init_from: Path | None = None
+    allow_other_split: bool = False
+    loggers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    nodes: int = Field(default=1, ge=1)
+    strategy: str = "auto"
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Say what the optimiser trains, with a learning rate of its own where it has one."""
+        return [{"params": list(network.parameters())}]
+
+    def at_epoch(self, network: nn.Module, epoch: int) -> None:
+        """Freeze or release parts of a network before an epoch."""
+
+
+class NetworkConfig(TrainingConfig):
+    """How a network is fed and trained for tasks; each network adds its sizes.
+
+    Validation chooses by AUROC. What `TrainingConfig` says holds here too.
 
     Attributes
     ----------
@@ -50,18 +124,6 @@ class NetworkConfig(StepConfig):
         Cohort columns that join the logits, filled in and scaled on train.
     may_lack_columns : bool
         Score ECGs that come without these columns, as bare waveforms do, with train's medians.
-    epochs : int
-    batch_size : int
-        Of all devices together.
-    patience : int
-        Epochs without a better validation AUROC before training stops.
-    learning_rate, weight_decay : float
-        Of AdamW.
-    schedule : "cosine", "plateau" or "constant"
-        One cycle with a short warm-up; a tenth after ten epochs without a better validation loss;
-        or none.
-    clip_norm : float or None
-        Largest norm of the gradient.
     class_weights : bool
         Weigh positives by the number of negatives for each.
     label_smoothing : float
@@ -70,25 +132,9 @@ class NetworkConfig(StepConfig):
         Off for validation.
     calibrate : bool
         Fit slope and intercept of the logit on val, so that scores can be read as risks.
-    precision : "32-true" or "bf16-mixed"
-        Of training. State spaces, norms, head and loss stay in float32.
     predict_in : "float32" or "bf16"
-    threads : int or None
-        Torch's threads; results are repeatable for one number of threads.
-    seed : int
-    init_from : path or None
-        Trained model or published checkpoint to start from.
     head : "keep" or "fresh"
-        Whether ``init_from`` gives the last layer too.
-    allow_other_split : bool
-        Start from a model trained under another split all the same; every result is then marked.
-    loggers : tuple of "tensorboard", "mlflow", "wandb"
-        Beside the CSV log.
-    devices : int or "auto"
-        On each node.
-    nodes : int
-    strategy : str
-        As Lightning names it: ``ddp``, ``fsdp``, ...
+        Whether ``init_from`` gives the last layer too, where it has one.
     """
 
     network: str
@@ -96,39 +142,16 @@ class NetworkConfig(StepConfig):
     use_mask: bool = False
     covariates: tuple[str, ...] = ()
     may_lack_columns: bool = False
-    epochs: int = Field(default=50, ge=1)
-    batch_size: int = Field(default=32, ge=2)
-    patience: int = Field(default=10, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=1e-2, ge=0)
-    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
-    clip_norm: float | None = Field(default=None, gt=0)
     class_weights: bool = False
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     augment: AugmentConfig = AugmentConfig()
     calibrate: bool = False
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     predict_in: Literal["float32", "bf16"] = "float32"
-    threads: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
-    init_from: Path | None = None
     head: Literal["keep", "fresh"] = "keep"
-    allow_other_split: bool = False
-    loggers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
-    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
-    nodes: int = Field(default=1, ge=1)
-    strategy: str = "auto"
 
     def build(self, shape: Shape) -> nn.Module:
         """Make the network, freshly initialised from torch's present seed."""
         raise NotImplementedError
-
-    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        """Say what the optimiser trains, with a learning rate of its own where it has one."""
-        return [{"params": list(network.parameters())}]
-
-    def at_epoch(self, network: nn.Module, epoch: int) -> None:
-        """Freeze or release parts of a network before an epoch."""
 
     def _refuse_covariates(self) -> None:
         if self.covariates:

@@ -16,7 +16,14 @@ from acsbench.errors import InputError, MissingPathError, StoreError
 from acsbench.models.base import CONFIG_NAME
 from acsbench.provenance import atomic_path, atomic_text
 
-__all__ = ["WEIGHTS_NAME", "read_folder", "read_weights", "weights_sha256", "write_folder"]
+__all__ = [
+    "WEIGHTS_NAME",
+    "is_saved",
+    "read_folder",
+    "read_weights",
+    "weights_sha256",
+    "write_folder",
+]
 
 WEIGHTS_NAME = "model.safetensors"
 _CARD_NAME = "README.md"
@@ -40,6 +47,12 @@ def write_folder(folder: Path, body: dict[str, Any], network: nn.Module) -> None
     with atomic_path(folder / WEIGHTS_NAME) as temporary:
         save_file(copies, temporary, metadata={"format": "pt"})
     atomic_text(folder / CONFIG_NAME, json.dumps(body, indent=1) + "\n")
+
+
+def is_saved(place: Path | str) -> bool:
+    """Whether a place is a folder that ``save`` wrote, which says under which split it learnt."""
+    path = Path(place) / CONFIG_NAME
+    return path.is_file() and "model" in read_folder(Path(place))
 
 
 def read_folder(folder: Path) -> dict[str, Any]:
@@ -94,12 +107,12 @@ def _card(body: dict[str, Any]) -> str:
     signature, parameters = body["signature"], body["parameters"]
     told = {
         "Network": f"{parameters['network']}, {body['n_parameters']:,} parameters",
-        "Task": ", ".join(signature.get("tasks", [])) or "unknown",
+        "Task": ", ".join(signature.get("tasks", [])) or ("none" if signature else "unknown"),
         "Input": _input(signature),
         "Covariates": ", ".join(parameters["covariates"]) or "none",
         "Calibrated on val": "yes" if body["lines"] else "no",
         "Training data": f"fingerprint {signature.get('data_fingerprint', 'unknown')[:12]}, split "
-        f"{signature.get('split_fingerprint', 'unknown')[:12]}",
+        f"{signature.get('split_fingerprint', 'unknown')[:12] or 'none'}",
         "Remarks": " ".join(body["remarks"]) or "none",
     }
     lines = [f"| {key} | {value} |" for key, value in told.items()]

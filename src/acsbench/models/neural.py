@@ -132,18 +132,16 @@ class NeuralClassifier:
         KeyboardInterrupt
             A later call takes up after the last finished epoch, and ends with the same weights.
         """
-        require_recipe(train, self.recipe, what=self._what)
         if train.tasks != val.tasks:
             raise InputError(f"train has the tasks {train.tasks}, val {val.tasks}.")
         require_both_classes(train, val)
-        self._prepare(train)
         with (
             torch_threads(self.config.threads),
             torch.random.fork_rng(devices=[]),
             tempfile.TemporaryDirectory() as temporary,
         ):
             torch.manual_seed(self.config.seed)
-            network, started_from = self._fresh_network(train)
+            network, started_from = self.begin(train)
             folder = Path(temporary)
             if self.folder is not None:
                 folder = self.folder / self._job(val, started_from)
@@ -161,13 +159,14 @@ class NeuralClassifier:
         *,
         feed: Feed,
     ) -> nn.Module:
+        from acsbench.models.trainee import Trainee, positive_weight  # noqa: PLC0415  seconds
         from acsbench.models.training import fit_network  # noqa: PLC0415  seconds
 
+        weight = positive_weight(train.labels) if self.config.class_weights else None
         return fit_network(
-            network,
+            Trainee(network, self.config, positive_weight=weight),
             train,
             val,
-            self.config,
             feed=feed,
             covariates=self.covariates,
             folder=folder,
@@ -182,6 +181,29 @@ class NeuralClassifier:
         n_samples = data.store.shape[1] if data.store is not None else 1
         return records_at_once(width=int(getattr(self.config, "width", 64)), n_samples=n_samples)
 
+    def begin(self, train: WaveformDataset) -> tuple[nn.Module, str]:
+        """Make the network that a training of these data starts with, from torch's present seed.
+
+        Parameters
+        ----------
+        train : WaveformDataset
+            Without tasks it gets no head.
+
+        Returns
+        -------
+        network : nn.Module
+        started_from : str
+            Fingerprint of the weights it was given; empty for random ones.
+
+        Raises
+        ------
+        StoreError, InputError
+            When the store is of another recipe, or ``init_from`` does not fit.
+        """
+        require_recipe(train, self.recipe, what=self._what)
+        self._prepare(train)
+        return self._fresh_network(train)
+
     def _prepare(self, train: WaveformDataset) -> None:
         self.signature, self.lines = signature_of(train), ()
         self.covariates = Covariates.fit(
@@ -190,7 +212,7 @@ class NeuralClassifier:
         self.shape = Shape(
             n_channels=len(self.signature["lead_names"]) * (2 if self.config.use_mask else 1),
             n_samples=self.signature["n_samples"],
-            n_outputs=len(train.tasks),
+            n_outputs=len(train.tasks) or None,
             n_covariates=len(self.config.covariates),
         )
 
@@ -212,11 +234,18 @@ class NeuralClassifier:
         assert self.shape is not None
         if self.config.init_from is None:
             return self.config.build(self.shape), ""
+        return self._start_from(self.config.init_from, train, head=self.config.head)
+
+    def _start_from(
+        self, place: Path | str, train: WaveformDataset, *, head: str
+    ) -> tuple[nn.Module, str]:
+        """Build the network with the weights of a trained one, if its patients allow that."""
         from acsbench.models.pretrained import load_pretrained  # noqa: PLC0415  avoids a circle
 
-        where = str(self.config.init_from)
+        assert self.shape is not None
+        where = str(place)
         with torch.random.fork_rng(devices=[]):  # a fresh head is the seed's alone
-            other = load_pretrained(self.config.init_from)
+            other = load_pretrained(place)
         assert other.network is not None
         self.remarks = compare_splits(
             other.signature, train, where=where, allowed=self.config.allow_other_split
@@ -225,7 +254,7 @@ class NeuralClassifier:
             require_same_input(other.signature, self.signature, what=where)
         self._inherit(other)
         network = self.config.build(self.shape)
-        copy_weights(other.network, network, where=where, head=self.config.head)
+        copy_weights(other.network, network, where=where, head=head)
         return network, weights_sha256(network)
 
     def _inherit(self, other: NeuralClassifier) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import lightning
 import numpy as np
@@ -14,39 +14,36 @@ from torch import Tensor, nn
 
 from acsbench.errors import StepError
 from acsbench.models.batches import Batch, seed_of
-from acsbench.models.config import NetworkConfig
+from acsbench.models.config import NetworkConfig, TrainingConfig
 
-__all__ = ["Trainee", "binary_loss", "mean_auroc"]
+__all__ = ["BaseTrainee", "Trainee", "binary_loss", "mean_auroc", "positive_weight"]
 
 _FEWEST_STEPS = 20
 
 
-class Trainee(lightning.LightningModule):
-    """Binds a plain network to the Trainer.
+class BaseTrainee(lightning.LightningModule):
+    """Binds a network to the Trainer: its seeds, optimiser and schedule; a loss is added.
 
     Parameters
     ----------
     network : nn.Module
-    config : NetworkConfig
+    config : TrainingConfig
+
+    Attributes
+    ----------
     n_steps : int
-        Of the whole training, for the schedule.
-    positive_weight : Tensor, shape (tasks,), optional
+        Of the whole training, for the schedule; known when there are batches.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        config: NetworkConfig,
-        *,
-        n_steps: int,
-        positive_weight: Tensor | None = None,
-    ) -> None:
+    monitor: ClassVar[str]
+    """What the best epoch is chosen by."""
+    better: ClassVar[Literal["min", "max"]]
+
+    def __init__(self, network: nn.Module, config: TrainingConfig) -> None:
         super().__init__()
         self.network = network
         self.config = config
-        self.n_steps = n_steps
-        self.register_buffer("positive_weight", positive_weight, persistent=False)
-        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.n_steps = 0
         self.plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
         self.plateau_state: dict[str, Any] | None = None
 
@@ -63,6 +60,76 @@ class Trainee(lightning.LightningModule):
         """Let the config freeze or release parts of the network."""
         self.config.at_epoch(self.network, self.current_epoch)
 
+    def seed_step(self, batch_idx: int) -> None:
+        """Seed torch batch by batch, so that a resumed epoch repeats its draws."""
+        torch.manual_seed(
+            seed_of(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
+        )
+
+    def _sum_over_ranks(self, value: Tensor) -> Tensor:
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(value)
+        return value
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with the config's schedule."""
+        config = self.config
+        optimiser = torch.optim.AdamW(
+            config.parameter_groups(self.network),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+        if config.schedule == "plateau":
+            # stepped by hand: Lightning would step it after the checkpoint, and lose it on resume
+            self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser)
+        if config.schedule != "cosine":
+            return optimiser
+        # a warm-up of a tenth of fewer steps would be none, by which OneCycleLR divides
+        n_steps = max(self.n_steps, _FEWEST_STEPS)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            [group["lr"] for group in optimiser.param_groups],
+            total_steps=n_steps,
+            pct_start=0.1,
+        )
+        return [optimiser], [{"scheduler": schedule, "interval": "step"}]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the plateau schedule."""
+        if self.plateau is not None:
+            checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember its state until there is an optimiser."""
+        self.plateau_state = checkpoint.get("plateau")
+
+
+class Trainee(BaseTrainee):
+    """Learns labels; the best epoch has the highest AUROC.
+
+    Parameters
+    ----------
+    network : nn.Module
+        From waveforms to (batch, tasks) logits.
+    config : NetworkConfig
+    positive_weight : Tensor, shape (tasks,), optional
+    """
+
+    monitor = "val_auroc"
+    better = "max"
+    config: NetworkConfig
+
+    def __init__(
+        self,
+        network: nn.Module,
+        config: NetworkConfig,
+        *,
+        positive_weight: Tensor | None = None,
+    ) -> None:
+        super().__init__(network, config)
+        self.register_buffer("positive_weight", positive_weight, persistent=False)
+        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
+
     def forward(self, batch: Batch) -> Tensor:
         """Logits of a batch, (batch, tasks)."""
         logits: Tensor = (
@@ -74,10 +141,7 @@ class Trainee(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch, as a share of all ranks' labels."""
-        # seeded batch by batch, so that a resumed epoch repeats its dropout
-        torch.manual_seed(
-            seed_of(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
-        )
+        self.seed_step(batch_idx)
         summed, n_known = self._summed_loss(self(batch), batch.labels, training=True)
         # the ranks' gradients are averaged: each divides by its share of the labels of all
         share = self._sum_over_ranks(n_known.float()) / self.trainer.world_size
@@ -118,11 +182,6 @@ class Trainee(lightning.LightningModule):
         logits = torch.cat([one for _, one, _ in parts])[first]
         return logits, torch.cat([one for _, _, one in parts])[first]
 
-    def _sum_over_ranks(self, value: Tensor) -> Tensor:
-        if self.trainer.world_size > 1:
-            torch.distributed.all_reduce(value)
-        return value
-
     def _summed_loss(
         self, logits: Tensor, labels: Tensor, *, training: bool
     ) -> tuple[Tensor, Tensor]:
@@ -135,38 +194,6 @@ class Trainee(lightning.LightningModule):
             positive_weight=weight if isinstance(weight, Tensor) else None,
             smoothing=self.config.label_smoothing,
         )
-
-    def configure_optimizers(self) -> Any:
-        """AdamW with the config's schedule."""
-        config = self.config
-        optimiser = torch.optim.AdamW(
-            config.parameter_groups(self.network),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-        )
-        if config.schedule == "plateau":
-            # stepped by hand: Lightning would step it after the checkpoint, and lose it on resume
-            self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser)
-        if config.schedule != "cosine":
-            return optimiser
-        # a warm-up of a tenth of fewer steps would be none, by which OneCycleLR divides
-        n_steps = max(self.n_steps, _FEWEST_STEPS)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser,
-            [group["lr"] for group in optimiser.param_groups],
-            total_steps=n_steps,
-            pct_start=0.1,
-        )
-        return [optimiser], [{"scheduler": schedule, "interval": "step"}]
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the plateau schedule."""
-        if self.plateau is not None:
-            checkpoint["plateau"] = self.plateau.state_dict()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember its state until there is an optimiser."""
-        self.plateau_state = checkpoint.get("plateau")
 
 
 def binary_loss(
@@ -192,3 +219,9 @@ def mean_auroc(labels: NDArray[np.float32], scores: NDArray[np.float64]) -> floa
         known = np.isfinite(y)
         values.append(float(roc_auc_score(y[known], x[known])))
     return float(np.mean(values))
+
+
+def positive_weight(labels: NDArray[np.float32]) -> Tensor:
+    """Negatives for each positive, by task."""
+    columns = torch.from_numpy(labels.reshape(len(labels), -1))
+    return (columns == 0).sum(0) / (columns == 1).sum(0)

@@ -11,22 +11,22 @@ import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import loggers
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler
 
 from acsbench.dataset import WaveformDataset
 from acsbench.errors import ConfigError, InputError, MissingDependencyError
 from acsbench.models.batches import EpochBatches, Feed, Records, as_it_is
-from acsbench.models.config import NetworkConfig
+from acsbench.models.config import TrainingConfig
 from acsbench.models.covariates import Covariates
-from acsbench.models.trainee import Trainee
+from acsbench.models.trainee import BaseTrainee, Trainee
 
 __all__ = ["fit_network", "make_trainer"]
 
@@ -66,26 +66,24 @@ class _Keeper(ModelCheckpoint):
 
 
 def fit_network(
-    network: nn.Module,
+    trainee: BaseTrainee,
     train: WaveformDataset,
     val: WaveformDataset,
-    config: NetworkConfig,
     *,
     feed: Feed,
     covariates: Covariates,
     folder: Path,
 ) -> nn.Module:
-    """Train a network, keep the weights of the epoch with the best validation AUROC.
+    """Train a network, keep the weights of the epoch that the config chooses.
 
     A training that was stopped, however rudely, takes up after its last finished epoch and ends
     with the same weights as one that was never stopped.
 
     Parameters
     ----------
-    network : nn.Module
-        From what the feed gives to (batch, tasks) logits.
+    trainee : BaseTrainee
+        The network with its config, and what it learns: labels, or something that needs none.
     train, val : WaveformDataset
-    config : NetworkConfig
     feed : Feed
     covariates : Covariates
     folder : Path
@@ -95,8 +93,9 @@ def fit_network(
     ------
     KeyboardInterrupt
     """
+    network, config = trainee.network, trainee.config
     with _quiet():
-        trainer = make_trainer(config, folder)
+        trainer = make_trainer(config, folder, monitor=trainee.monitor, better=trainee.better)
         epoch = partial(getattr, trainer, "current_epoch")
         on_train = _train_loader(
             trainer,
@@ -106,23 +105,28 @@ def fit_network(
         on_val = _val_loader(
             trainer, Records(val, feed.for_scoring(val), covariates=covariates), config
         )
-        trainee = Trainee(
-            network,
-            config,
-            n_steps=max(len(on_train), 1) * config.epochs,
-            positive_weight=_positive_weight(train) if config.class_weights else None,
-        )
+        trainee.n_steps = max(len(on_train), 1) * config.epochs
         with _interruptible():
             trainer.fit(
                 trainee, on_train, on_val, ckpt_path=_resume_from(folder), weights_only=True
             )
-    best = torch.load(_best_of(trainer), map_location="cpu", weights_only=True)["state_dict"]
-    network.load_state_dict({k.removeprefix("network."): v for k, v in best.items()})
+    chosen = _best_of(trainer) if config.choose == "best" else folder / _LAST
+    state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
+    network.load_state_dict({k.removeprefix("network."): v for k, v in state.items()})
     return network.cpu().eval()
 
 
-def make_trainer(config: NetworkConfig, folder: Path) -> lightning.Trainer:
+def make_trainer(
+    config: TrainingConfig,
+    folder: Path,
+    *,
+    monitor: str = Trainee.monitor,
+    better: Literal["min", "max"] = Trainee.better,
+) -> lightning.Trainer:
     """Make the Trainer that a config asks for, with its checkpoints and logs in ``folder``.
+
+    ``monitor`` is the logged value that chooses the best epoch and stops the training, ``better``
+    whether it should be small or large.
 
     Raises
     ------
@@ -134,9 +138,9 @@ def make_trainer(config: NetworkConfig, folder: Path) -> lightning.Trainer:
     shows_progress = sys.stderr.isatty()
     callbacks: list[Any] = [
         EarlyStopping(
-            "val_auroc", mode="max", patience=config.patience, check_on_train_epoch_end=False
+            monitor, mode=better, patience=config.patience, check_on_train_epoch_end=False
         ),
-        _Keeper(folder, _BEST, monitor="val_auroc", mode="max"),
+        _Keeper(folder, _BEST, monitor=monitor, mode=better),
         _Keeper(folder, _LAST),
     ]
     if shows_progress:
@@ -181,7 +185,7 @@ def _logger(name: str, folder: Path) -> Any:
 
 
 def _train_loader(
-    trainer: lightning.Trainer, records: Records, config: NetworkConfig
+    trainer: lightning.Trainer, records: Records, config: TrainingConfig
 ) -> DataLoader[Any]:
     batches = EpochBatches(
         len(records),
@@ -200,7 +204,7 @@ def _train_loader(
 
 
 def _val_loader(
-    trainer: lightning.Trainer, records: Records, config: NetworkConfig
+    trainer: lightning.Trainer, records: Records, config: TrainingConfig
 ) -> DataLoader[Any]:
     sampler: DistributedSampler[Any] | None = None
     if trainer.world_size > 1:
@@ -209,12 +213,6 @@ def _val_loader(
             records, trainer.world_size, trainer.global_rank, shuffle=False
         )
     return DataLoader(records, config.batch_size, sampler=sampler, collate_fn=as_it_is)
-
-
-def _positive_weight(train: WaveformDataset) -> Tensor:
-    """Negatives for each positive, by task."""
-    labels = torch.from_numpy(train.labels.reshape(len(train), -1))
-    return (labels == 0).sum(0) / (labels == 1).sum(0)
 
 
 def _best_of(trainer: lightning.Trainer) -> str:

@@ -26,17 +26,15 @@ def compare_splits(
     split, here = theirs["split_fingerprint"], train.split_fingerprint
     if split == here:
         return ()
-    message = (
-        f"{where} was trained under another split ({split[:12]}, here {here[:12]}): its training "
-        "patients may be in val or test."
-    )
+    under = f"under another split ({split[:12]}, here {here[:12]})" if split else "without a cohort"
+    message = f"{where} was trained {under}: its training patients may be in val or test."
     if not allowed:
         raise InputError(f"{message} Train it again on this cohort.")
     return (message,)
 
 
 def copy_weights(source: nn.Module, target: nn.Module, *, where: str, head: str) -> None:
-    """Copy all weights, or with ``head = "fresh"`` all but the last layer's.
+    """Copy all weights; all but the last layer's with ``head = "fresh"`` or where there is none.
 
     Raises
     ------
@@ -46,13 +44,18 @@ def copy_weights(source: nn.Module, target: nn.Module, *, where: str, head: str)
     if type(source) is not type(target):
         raise InputError(f"{where} is a {type(source).__name__}, not a {type(target).__name__}.")
     state, fresh = dict(source.state_dict()), target.state_dict()
-    if head == "fresh":
+    if head == "fresh" or (hasattr(target, "head") and not _has_head(source)):
         prefixes = _head_of(target)
         state.update({key: fresh[key] for key in fresh if key.startswith(prefixes)})
     try:
         target.load_state_dict(state)
     except RuntimeError as error:
         raise InputError(f"{where} is a network of other sizes: {error}") from None
+
+
+def _has_head(network: nn.Module) -> bool:
+    """Whether there are weights of a last layer; pre-training without labels leaves none."""
+    return any(key.startswith(_head_of(network)) for key in network.state_dict())
 
 
 def _head_of(network: nn.Module) -> tuple[str, ...]:

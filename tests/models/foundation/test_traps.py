@@ -59,8 +59,8 @@ from acsbench.models.base import make_model, predict
 from acsbench.models.config import Shape
 from acsbench.models.foundation.classifier import FoundationClassifier
 from acsbench.models.foundation.network import FoundationNetwork
-from acsbench.models.trainee import Trainee, mean_auroc
-from acsbench.models.training import _positive_weight, make_trainer
+from acsbench.models.trainee import Trainee, mean_auroc, positive_weight
+from acsbench.models.training import make_trainer
 from acsbench.store import WaveformStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch")
@@ -108,7 +108,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Watched]]:
             super().__init__(*given, **options)
             made.append(self)
 
-    monkeypatch.setattr("acsbench.models.training.Trainee", Kept)
+    monkeypatch.setattr("acsbench.models.trainee.Trainee", Kept)
     return made
 
 
@@ -230,9 +230,9 @@ def test_weights_of_classes_are_of_train_and_by_class(store: WaveformStore) -> N
     labels = np.zeros((len(train), 2), np.float32)
     labels[:4, 0], labels[4:, 1] = 1, 1
     two = replace(train, _labels=labels, tasks=("a", "b"))
-    assert _positive_weight(two).tolist() == pytest.approx([28 / 4, 4 / 28])
+    assert positive_weight(two.labels).tolist() == pytest.approx([28 / 4, 4 / 28])
     network, config = build(class_weights=True)
-    trainee = Trainee(network, config, n_steps=1, positive_weight=torch.tensor([7.0]))
+    trainee = Trainee(network, config, positive_weight=torch.tensor([7.0]))
     ones, logits = torch.ones(4, 1), torch.zeros(4, 1)
     weighed, _ = trainee._summed_loss(logits, ones, training=True)
     plain, _ = trainee._summed_loss(logits, ones, training=False)

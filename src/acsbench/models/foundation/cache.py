@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from acsbench.models.foundation.network import FoundationNetwork
 from acsbench.parallel import progress
 from acsbench.provenance import atomic_path
 
-__all__ = ["cached_features"]
+__all__ = ["cached_features", "computed_features"]
 
 _CHUNK = 128
 """Records in a file: what is lost when a computation is stopped."""
@@ -56,7 +57,7 @@ def cached_features(
         file = folder / f"{start:07d}.npy"
         part = _read_back(file, len(rows))
         if part is None:
-            part = _computed(network, read, rows, at_once)
+            part = computed_features(network, read, rows, at_once=at_once)
             with atomic_path(file) as temporary, temporary.open("wb") as stream:
                 np.save(stream, part)
         parts.append(part)
@@ -71,13 +72,14 @@ def _read_back(file: Path, n_records: int) -> NDArray[np.float32] | None:
     return None
 
 
-def _computed(
-    network: FoundationNetwork, read: Read, rows: range, at_once: int
+def computed_features(
+    network: FoundationNetwork, read: Read, rows: Sequence[int], *, at_once: int
 ) -> NDArray[np.float32]:
+    """Pooled features of some records, (records, windows, width), by a network that scores."""
     made = []
     with torch.inference_mode():
-        for start in range(rows.start, rows.stop, at_once):
-            x = read(range(start, min(start + at_once, rows.stop)))
+        for start in range(0, len(rows), at_once):
+            x = read(rows[start : start + at_once])
             pooled = network.pooled(x.flatten(0, 1))
-            made.append(pooled.reshape(*x.shape[:2], -1).float().numpy())
+            made.append(pooled.reshape(*x.shape[:2], -1).float().cpu().numpy())
     return np.concatenate(made)

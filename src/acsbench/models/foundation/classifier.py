@@ -15,7 +15,7 @@ from acsbench.dataset import WaveformDataset
 from acsbench.errors import ConfigError, InputError
 from acsbench.models.batches import Feed
 from acsbench.models.config import Shape
-from acsbench.models.folder import weights_sha256
+from acsbench.models.folder import is_saved, weights_sha256
 from acsbench.models.foundation.base import Adapter, Published, adapter_of
 from acsbench.models.foundation.cache import cached_features
 from acsbench.models.foundation.config import FoundationConfig
@@ -101,8 +101,11 @@ class FoundationClassifier(NeuralClassifier):
 
     def _fresh_network(self, train: WaveformDataset) -> tuple[nn.Module, str]:
         require_leads(train, self.config.adapter())
-        if self.config.init is not None:
-            return self._from_init(self.config.init)
+        init = self.config.init
+        if init is not None and is_saved(init):
+            return self._start_from(init, train, head="fresh")
+        if init is not None:
+            return self._from_init(init)
         if self.config.init_from is None:
             self.remarks = (_CONTROL,)
         return super()._fresh_network(train)
@@ -157,6 +160,21 @@ class FoundationClassifier(NeuralClassifier):
         head = FeatureNetwork(network)
         super()._train(head, train, val, folder, feed=FeatureFeed(features))
         return network.eval()
+
+    def features(
+        self, network: FoundationNetwork, data: WaveformDataset, *, cache: Path
+    ) -> NDArray[np.float32]:
+        """Pooled features of a network of this model, (records, windows, width).
+
+        Parameters
+        ----------
+        network : FoundationNetwork
+            Of `begin`, say.
+        data : WaveformDataset
+        cache : Path
+            Keeps them for whoever asks again for these weights and records.
+        """
+        return self._features(network, data, cache, self._feed())
 
     def _tell(self, network: FoundationNetwork) -> None:
         """Say what is trained."""

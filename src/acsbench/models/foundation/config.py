@@ -26,8 +26,9 @@ class FoundationConfig(NetworkConfig):
     Attributes
     ----------
     init : str or None
-        Published weights to start from: a file, a folder, or ``hf:OWNER/NAME``. None starts from
-        random weights, the control that says what pre-training brought.
+        Published weights to start from: a file, a folder, or ``hf:OWNER/NAME``; or the folder of a
+        pre-training or training of ours, whose split is then compared as with ``init_from``. None
+        starts from random weights, the control that says what pre-training brought.
     mode : "frozen", "head_first" or "full"
         Train the head on features that are computed once; the head for ``head_epochs`` and then
         everything; or everything from the start.

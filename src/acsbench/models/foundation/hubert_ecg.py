@@ -7,7 +7,8 @@ nothing in the layers differs from speech. Written anew: the authors' code and w
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -166,6 +167,12 @@ class HubertEcg(Adapter):
         With NaN in ``x`` a frame counts when at least half of what it sees was recorded; an
         ``attention_mask`` counts as in the published code, from the start of the vector.
         """
+        return self.encoded(backbone, self.embedded(backbone, x, attention_mask))
+
+    def embedded(
+        self, backbone: nn.Module, x: Tensor, attention_mask: Tensor | None = None
+    ) -> Features:
+        """Frames before the first block, as `features` takes its arguments."""
         model: Any = backbone
         known = torch.isfinite(x)
         some_missing = torch.compiler.is_compiling() or not bool(known.all())
@@ -178,14 +185,32 @@ class HubertEcg(Adapter):
                 hidden.shape[1], attention_mask.long()
             )
         elif some_missing:
-            seen = known.to(x.dtype)[:, None]
-            share = nn.functional.avg_pool1d(seen, self.sizes.reach, self.sizes.stride)
-            frames = share[:, 0] >= 0.5
+            frames = self.known_frames(known, x.dtype)
+        return Features(hidden, frames)
+
+    def known_frames(self, known: Tensor, dtype: torch.dtype) -> Tensor:
+        """Frames of whose samples at least half are known, (batch, frames)."""
+        seen = known.to(dtype)[:, None]
+        share = nn.functional.avg_pool1d(seen, self.sizes.reach, self.sizes.stride)
+        return share[:, 0] >= 0.5
+
+    def encoded(
+        self, backbone: nn.Module, embedded: Features, *, layer: int | None = None
+    ) -> Features:
+        """Frames behind a block, 0 for those before the first; by default behind the last.
+
+        A ``layer`` is for a backbone in evaluation mode: in training some blocks may be left out.
+        """
+        model: Any = backbone
+        hidden, frames = embedded
         if frames is not None:
             # the stock encoder writes zeros into what it is given
             hidden = torch.where(frames[..., None], hidden, 0.0)
-        out = model.encoder(hidden, attention_mask=frames)
-        return Features(out.last_hidden_state, frames)
+        if layer is None:
+            return Features(model.encoder(hidden, attention_mask=frames).last_hidden_state, frames)
+        with _watched(model.encoder.layers, layer) as seen:
+            model.encoder(hidden, attention_mask=frames)
+        return Features(seen[0], frames)
 
     def stages(self, backbone: nn.Module) -> dict[str, tuple[nn.Module, ...]]:
         """Convolutions, projection, position, blocks."""
@@ -197,6 +222,32 @@ class HubertEcg(Adapter):
             "position": (model.encoder.pos_conv_embed, model.encoder.layer_norm),
             **blocks,
         }
+
+
+@contextmanager
+def _watched(blocks: Any, layer: int) -> Iterator[list[Tensor]]:
+    """Collect what enters the first block, for layer 0, or leaves block ``layer``.
+
+    The encoder tells no hidden states outside of the whole stock model's forward.
+    """
+    seen: list[Tensor] = []
+
+    def note_input(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+        seen.append(given[0])
+
+    def note_output(_: nn.Module, __: Any, out: Any) -> None:
+        seen.append(out[0] if isinstance(out, tuple) else out)
+
+    block = blocks[max(layer - 1, 0)]
+    handle = (
+        block.register_forward_hook(note_output)
+        if layer
+        else block.register_forward_pre_hook(note_input)
+    )
+    try:
+        yield seen
+    finally:
+        handle.remove()
 
 
 def _transformers() -> Any:

@@ -1,0 +1,1 @@
+"""Learning from ECGs without labels: what is predicted, of whom, and what is left of it."""
