@@ -96,7 +96,9 @@ def label_efficiency(
             metavar="NAME=DIR", help="Folder of `pretrain`, {seed} in it filled in; repeatable."
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Network of the controls.")] = "ecg_cpc",
+    model: Annotated[
+        str | None, typer.Option(help="Network of the controls; by default the pre-trained one.")
+    ] = None,
     mode: Annotated[list[str] | None, typer.Option(help="frozen or full; by default both.")] = None,
     share: Annotated[
         list[float] | None,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self, get_args
 
 from pydantic import Field, model_validator
 
 from acsbench.errors import ConfigError
 from acsbench.experiment.label_fits import LabelFit, Method, Mode
+from acsbench.models.base import CONFIG_NAME
 from acsbench.provenance import StepConfig, parse_config
 from acsbench.registry import canonical
 
@@ -92,7 +94,7 @@ def study_of(  # noqa: PLR0913  what a study crosses are its arguments
     task: str,
     pretrained: Sequence[str],
     *,
-    model: str = "ecg_cpc",
+    model: str | None = None,
     modes: Sequence[str] = get_args(Mode),
     parameters: Mapping[str, Any],
     shares: Sequence[float] | None = None,
@@ -107,8 +109,9 @@ def study_of(  # noqa: PLR0913  what a study crosses are its arguments
     task : str
     pretrained : sequence of str
         ``NAME=DIR``; each becomes a method a mode, ``NAME-frozen`` say.
-    model : str
-        Registered network of all of them.
+    model : str, optional
+        Registered network of all of them; by default that of the first pre-trained folder, whose
+        sizes the controls get.
     modes : sequence of str
         Of the pre-trained: ``frozen``, ``full``.
     parameters : mapping
@@ -123,7 +126,8 @@ def study_of(  # noqa: PLR0913  what a study crosses are its arguments
     unknown = [one for one in modes if one not in get_args(Mode)]
     if unknown:
         raise ConfigError(f"--mode {unknown[0]} is none of {', '.join(get_args(Mode))}.")
-    common = {"model": canonical(model), "parameters": dict(parameters)}
+    network, sizes = _network_of(pretrained, model, seeds)
+    common = {"model": network, "parameters": {**sizes, **parameters}}
     methods = [{**common, "name": BASELINE, "mode": "full"}]
     for one in pretrained:
         name, equals, folder = one.partition("=")
@@ -142,3 +146,18 @@ def study_of(  # noqa: PLR0913  what a study crosses are its arguments
         told["epochs"] = tuple(epochs)
     body = {"task": canonical(task), "methods": methods, **told}
     return parse_config(LabelEfficiencyConfig, body, where="label-efficiency")
+
+
+def _network_of(
+    pretrained: Sequence[str], model: str | None, seeds: Sequence[int]
+) -> tuple[str, dict[str, Any]]:
+    """Name of the network, and the sizes of the first pre-trained one."""
+    from acsbench.models.foundation.classifier import backbone_settings  # noqa: PLC0415  torch
+
+    first = next(iter(pretrained), "").partition("=")[2].replace("{seed}", str(seeds[0]))
+    if not first or not (Path(first) / CONFIG_NAME).is_file():
+        return canonical(model or "ecg_cpc"), {}
+    network, sizes = backbone_settings(Path(first))
+    if model is not None and canonical(model) != network:
+        raise ConfigError(f"--model {model}: {first} is a {network}.")
+    return network, sizes

@@ -21,7 +21,7 @@ from acsbench.experiment.label_table import _same_as
 from acsbench.experiment.pretraining import pretrain_step
 from acsbench.store import WaveformStore
 
-SMALL = {"sizes": TINY_S4["sizes"], "batch_size": 8, "threads": 1, "recipe": "hubert_100hz"}
+SMALL = {"batch_size": 8, "threads": 1, "recipe": "hubert_100hz"}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,9 @@ def test_a_study_ends_in_a_table_and_a_figure_and_is_not_repeated(
     pretrained: Path, store: WaveformStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, rounds = study(pretrained), {"0": cohort()}
+    # the controls are the same network
+    sizes = {one.name: one.parameters["sizes"]["width"] for one in config.methods}
+    assert set(sizes.values()) == {TINY_S4["sizes"]["width"]}
     done = run_label_efficiency(config, rounds, store, tmp_path)
     assert not len(done.failures)
     table = done.table

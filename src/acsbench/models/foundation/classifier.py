@@ -15,7 +15,7 @@ from acsbench.dataset import WaveformDataset
 from acsbench.errors import ConfigError, InputError
 from acsbench.models.batches import Feed
 from acsbench.models.config import Shape
-from acsbench.models.folder import is_saved, weights_sha256
+from acsbench.models.folder import is_saved, read_folder, weights_sha256
 from acsbench.models.foundation.base import Adapter, Published, adapter_of
 from acsbench.models.foundation.cache import cached_features
 from acsbench.models.foundation.config import FoundationConfig
@@ -28,7 +28,7 @@ from acsbench.models.pretrained import fetch, fill
 from acsbench.models.signature import require_recipe
 from acsbench.provenance import json_sha256
 
-__all__ = ["FoundationClassifier", "ecg_cpc", "ecgfounder", "hubert_ecg"]
+__all__ = ["FoundationClassifier", "backbone_settings", "ecg_cpc", "ecgfounder", "hubert_ecg"]
 
 log = logging.getLogger("acsbench")
 _OF_THE_HEAD = {"head_kind", "hidden", "activation"}
@@ -264,6 +264,19 @@ class _EachWindow(nn.Module):
         """From (batch, windows, *input_shape) to (batch, n_outputs) logits."""
         each = self.network(x.flatten(0, 1))
         return pool_windows(each, x.shape[1], how=self.how)
+
+
+def backbone_settings(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Network of a saved model, and the settings without which its backbone is another one.
+
+    Raises
+    ------
+    MissingPathError, StoreError
+    """
+    parameters = read_folder(folder).get("parameters", {})
+    network = str(parameters.get("network"))
+    names = set(adapter_of(network).settings.model_fields) - set(FoundationConfig.model_fields)
+    return network, {name: parameters[name] for name in sorted(names) if name in parameters}
 
 
 def _read(adapter: type[Adapter], place: Path | str) -> Published:
