@@ -122,6 +122,22 @@ def count_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return steps
 
 
+@pytest.mark.parametrize("choose", ["best", "last"])
+def test_the_epoch_that_is_kept_is_the_one_asked_for(
+    store: WaveformStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choose: str
+) -> None:
+    # the first epoch is the best one
+    values = iter([0.9, 0.6, 0.5])
+    monkeypatch.setattr(trainee, "mean_auroc", lambda *_: next(values))
+    train, val, _ = sets(store)
+    parameters = {**SMALL, "epochs": 3, "choose": choose}
+    model: Any = make_model("resnet18", **parameters, folder=tmp_path).fit(train, val)
+    best, last = (weights(tmp_path, name) for name in ("best", "last"))
+    key = next(key for key in best if not torch.equal(best[key], last[key]))
+    kept = model.network.state_dict()[key.removeprefix("network.")]
+    assert torch.equal(kept, {"best": best, "last": last}[choose][key])
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

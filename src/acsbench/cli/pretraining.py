@@ -24,7 +24,7 @@ from acsbench.cli.options import (
     pairs,
     workers,
 )
-from acsbench.errors import StepError
+from acsbench.errors import ConfigError, StepError
 
 __all__ = ["label_efficiency", "pretrain"]
 
@@ -68,6 +68,8 @@ def pretrain(
     from acsbench.experiment.pretraining import plan_pretraining, pretrain_step
     from acsbench.store import WaveformStore
 
+    if limit is not None and cohort is None:
+        raise ConfigError("--limit counts a cohort's ECGs: give --cohort, or a smaller store.")
     told = {"init_from": init_from, "seed": seed}
     parameters = {
         **assignments(set_),

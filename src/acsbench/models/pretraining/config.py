@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from acsbench.models.foundation.network import FoundationNetwork
     from acsbench.models.pretraining.objective import Objective
 
-__all__ = ["METHODS", "CpcConfig", "HubertConfig", "MaskedConfig", "PretrainConfig", "config_of"]
+__all__ = [
+    "CURVE_NAME",
+    "METHODS",
+    "CpcConfig",
+    "HubertConfig",
+    "MaskedConfig",
+    "PretrainConfig",
+    "config_of",
+]
+
+CURVE_NAME = "curve.csv"
+"""Epoch by epoch, in the folder of a pre-training: ``epoch, train_loss, val_loss, probe_auroc``."""
 
 
 class PretrainConfig(TrainingConfig):

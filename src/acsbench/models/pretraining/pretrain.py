@@ -21,12 +21,18 @@ from acsbench.models.foundation.network import FoundationNetwork
 from acsbench.models.inference import torch_threads
 from acsbench.models.pretrained import fetch, find_weights, read_checkpoint
 from acsbench.models.pretraining.clusters import ClusterPrediction
-from acsbench.models.pretraining.config import HubertConfig, PretrainConfig
+from acsbench.models.pretraining.config import CURVE_NAME, HubertConfig, PretrainConfig
 from acsbench.models.pretraining.objective import Objective
 from acsbench.models.pretraining.people import Unlabelled
 from acsbench.models.pretraining.probe import Probe
 from acsbench.models.pretraining.targets import ClusterStages
-from acsbench.provenance import atomic_path, atomic_text, json_sha256, read_manifest
+from acsbench.provenance import (
+    MANIFEST_NAME,
+    atomic_path,
+    atomic_text,
+    json_sha256,
+    read_manifest,
+)
 from acsbench.store import WaveformStore
 
 __all__ = ["EXTRAS_NAME", "Pretrained", "pretrain", "resolve_iteration"]
@@ -60,12 +66,9 @@ class Pretrained:
             with atomic_path(folder / EXTRAS_NAME) as temporary:
                 held = {key: value.contiguous() for key, value in self.extras.items()}
                 save_file(held, temporary, metadata={"format": "pt"})
-        atomic_text(folder / "curve.csv", self.curve)
-        return sorted(
-            file.name
-            for file in folder.iterdir()
-            if file.is_file() and file.name != "manifest.json"
-        )
+        atomic_text(folder / CURVE_NAME, self.curve)
+        files = (file.name for file in folder.iterdir() if file.is_file())
+        return sorted(name for name in files if name != MANIFEST_NAME)
 
 
 def pretrain(
@@ -150,7 +153,7 @@ def _train(
     probe: Probe | None,
     folder: Path,
 ) -> tuple[Objective, str]:
-    from acsbench.models.pretraining.trainee import CURVE_NAME, Pretrainee  # noqa: PLC0415  seconds
+    from acsbench.models.pretraining.trainee import Pretrainee  # noqa: PLC0415  seconds
     from acsbench.models.training import fit_network  # noqa: PLC0415  seconds
 
     trained = fit_network(
@@ -213,7 +216,7 @@ def resolve_iteration(config: PretrainConfig) -> PretrainConfig:
 
 def _iteration_of(place: Path | str) -> int | None:
     folder = Path(place)
-    if not (folder / "manifest.json").is_file():
+    if not (folder / MANIFEST_NAME).is_file():
         return None
     found = read_manifest(folder).config.get("iteration")
     return None if found is None else int(found)

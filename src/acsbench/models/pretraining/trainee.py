@@ -12,16 +12,13 @@ from torch import Tensor
 
 from acsbench.errors import StepError
 from acsbench.models.batches import Batch, seed_of
-from acsbench.models.pretraining.config import PretrainConfig
+from acsbench.models.pretraining.config import CURVE_NAME, PretrainConfig
 from acsbench.models.pretraining.objective import Objective
 from acsbench.models.pretraining.probe import Probe
 from acsbench.models.trainee import BaseTrainee
 from acsbench.provenance import atomic_text
 
-__all__ = ["CURVE_NAME", "Pretrainee"]
-
-CURVE_NAME = "curve.csv"
-"""Epoch by epoch, in the folder of a pre-training: ``epoch, train_loss, val_loss, probe_auroc``."""
+__all__ = ["Pretrainee"]
 
 
 class Pretrainee(BaseTrainee):
