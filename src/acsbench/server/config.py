@@ -48,6 +48,9 @@ class ServerConfig(StepConfig):
         Folder of database, files, keys and backups. On a local disk.
     host, port : str, int
         Where the web process listens; port 0 takes a free one.
+    public_url : str
+        Where people reach the board: ``https://board.example.org`` behind a proxy with TLS. Empty
+        means plain http on this machine: cookies then go without ``Secure`` and ``__Host-``.
     database : str
         Empty for SQLite in the data folder, or ``postgresql://user:password@host/name``.
     vault_key : str
@@ -73,6 +76,7 @@ class ServerConfig(StepConfig):
     data: Path = Path("board-data")
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
     database: str = ""
     vault_key: str = "file:keys/vault.key"
     web_user: str = ""
@@ -96,6 +100,11 @@ class ServerConfig(StepConfig):
                 f"{self.lease_seconds:g}, so that one late renewal does not lose a lease"
             )
         return self
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether people reach the board over TLS."""
+        return self.public_url.startswith("https://")
 
     @property
     def blobs(self) -> Path:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
+from acsbench.server.headers import security_headers
 from acsbench.server.limiter import Limiter
 from acsbench.server.logs import log
 from acsbench.server.problems import CONTENT_TYPE, Problem, problem_response
@@ -36,8 +37,9 @@ def request_id(request: HttpRequest) -> str:
 def with_request_id(
     get_response: Callable[[HttpRequest], Answer | Awaitable[Answer]],
 ) -> Callable[[HttpRequest], Answer | Awaitable[Answer]]:
-    """Give each request its id, limit its address, and log how it ended."""
+    """Give each request its id, limit its address, set headers, and log how it ended."""
     limiter = Limiter(settings.BOARD.limits.per_address)
+    headers = security_headers(settings.BOARD)
 
     if iscoroutinefunction(get_response):
 
@@ -46,14 +48,14 @@ def with_request_id(
             answer = _refused(request, limiter)
             if answer is None:
                 answer = await get_response(request)
-            return _finished(request, answer, started)
+            return _finished(request, answer, started, headers)
 
         return handle_async
 
     def handle(request: HttpRequest) -> Answer:
         started = time.monotonic()
         answer = _refused(request, limiter) or get_response(request)
-        return _finished(request, answer, started)  # type: ignore[arg-type]  # not a coroutine here
+        return _finished(request, answer, started, headers)  # type: ignore[arg-type]  # not a coroutine here
 
     return handle
 
@@ -68,11 +70,14 @@ def _refused(request: HttpRequest, limiter: Limiter) -> Answer | None:
     return None
 
 
-def _finished(request: HttpRequest, answer: Answer, started: float) -> Answer:
-    if answer.status_code in _CODES and answer.headers.get("Content-Type") != CONTENT_TYPE:
+def _finished(
+    request: HttpRequest, answer: Answer, started: float, headers: Mapping[str, str]
+) -> Answer:
+    if _is_bare(request, answer):
         answer = _as_problem(request, answer)
     answer.headers["X-Request-ID"] = request_id(request)
-    answer.headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in headers.items():
+        answer.headers.setdefault(name, value)
     answer.headers.setdefault("Cache-Control", "no-store")
     log(
         "request",
@@ -84,6 +89,12 @@ def _finished(request: HttpRequest, answer: Answer, started: float) -> Answer:
         ms=round(1000 * (time.monotonic() - started), 1),
     )
     return answer
+
+
+def _is_bare(request: HttpRequest, answer: Answer) -> bool:
+    """Whether Django itself answered in the API's place; pages have their own refusals."""
+    is_problem = answer.headers.get("Content-Type") == CONTENT_TYPE
+    return request.path.startswith("/api/") and answer.status_code in _CODES and not is_problem
 
 
 def _as_problem(request: HttpRequest, answer: Answer) -> Answer:

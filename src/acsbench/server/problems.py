@@ -10,7 +10,7 @@ from django.http import HttpResponse
 
 from acsbench.errors import AcsbenchError
 
-__all__ = ["CONTENT_TYPE", "Problem", "problem_body", "problem_response"]
+__all__ = ["CONTENT_TYPE", "Problem", "problem_body", "problem_response", "problem_title"]
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -51,6 +51,7 @@ class Problem(AcsbenchError):  # noqa: N818  the word of RFC 9457
 _TITLES = {
     400: "Bad request",
     401: "A valid token is needed",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     408: "Too slow",
@@ -64,11 +65,16 @@ _TITLES = {
 }
 
 
+def problem_title(status: int) -> str:
+    """What a status means, in words."""
+    return _TITLES.get(status, "Error")
+
+
 def problem_body(problem: Problem, *, request_id: str) -> dict[str, Any]:
     """The answer's members."""
     return {
         "type": f"urn:acsbench:problem:{problem.code}",
-        "title": _TITLES.get(problem.status, "Error"),
+        "title": problem_title(problem.status),
         "status": problem.status,
         "detail": problem.detail,
         "code": problem.code,

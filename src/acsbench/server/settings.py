@@ -44,7 +44,24 @@ def _database(config: ServerConfig) -> dict[str, Any]:
 
 DATABASES = {"default": _database(BOARD)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-INSTALLED_APPS = ["acsbench.server.apps.BoardConfig"]
+INSTALLED_APPS = [
+    "acsbench.server.apps.BoardConfig",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+]
+SILENCED_SYSTEM_CHECKS = [
+    "auth.E003",
+    "auth.W004",
+]  # emails are unique in any case, by a constraint
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(__file__).parent / "pages" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
 AUTH_USER_MODEL = "board.Account"
 ROOT_URLCONF = "acsbench.server.urls"
 MIDDLEWARE = ["acsbench.server.middleware.with_request_id"]

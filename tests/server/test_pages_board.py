@@ -1,0 +1,135 @@
+"""The board page: what it says, how often it is drawn, and that it is the same for everybody."""
+
+from __future__ import annotations
+
+import gzip
+import re
+
+import pytest
+from board_world import GENEROUS, SMALL, make_world
+
+
+@pytest.fixture
+def ranked(config, tmp_path):
+    """A board with two entries and a baseline."""
+    from acsbench.server import operate
+    from acsbench.server.entries import pick
+    from acsbench.server.models import Submission
+    from acsbench.server.policy import Actor
+    from acsbench.server.published import published
+
+    world = make_world(config, tmp_path, text=GENEROUS + SMALL)
+    operate.new_team("The baseline", is_baseline=True)
+    rules = published(world.version, config)
+    for who, quality in (("ada", 3.0), ("bob", 0.3)):
+        world.accept(who, world.task.csv(quality=quality, seed=len(who) + ord(who[0])))
+    world.work()
+    for row in Submission.objects.all():
+        pick(row, world.version, rules, Actor(row.account))
+    world.work()
+    return world
+
+
+def client():
+    from django.test import Client
+
+    return Client()
+
+
+def view(world, **how):
+    from acsbench.server.models import TaskVersion
+    from acsbench.server.pages.board import board_view
+
+    return board_view(TaskVersion.objects.select_related("board_state").get(), **how)
+
+
+def test_the_view_has_what_was_published_and_nothing_else(ranked) -> None:
+    board = view(ranked)
+    assert (board.n_rows, board.n_entries, len(board.rows)) == (200, 2, 2)
+    assert board.primary == "AUROC"
+    first = board.rows[0]
+    assert first.team == "Team ada"
+    assert first.primary.value is not None
+    assert re.fullmatch(r"0\.\d{3}", first.primary.value)
+    places = [float(at.rstrip("%")) for at in (first.x_low, first.x, first.x_high)]
+    assert places == sorted(places)
+    assert all(0 <= at <= 100 for at in places)
+
+
+def test_filters_and_orders_are_links_that_need_no_script(ranked) -> None:
+    by_team = view(ranked, sort="team")
+    assert [row.team for row in by_team.rows] == ["Team ada", "Team bob"]
+    assert view(ranked, show="baselines").rows == ()
+    assert [row.team for row in view(ranked, show="teams", sort="auprc").rows][0] == "Team ada"
+    assert view(ranked, show="<script>", sort="x").rows == view(ranked).rows
+    page = client().get("/tasks/acs/board/?show=baselines").content.decode()
+    assert "No entry is of this kind" in page
+    assert 'aria-current="true">Baselines' in page
+
+
+def test_the_page_shows_uncertainty_and_says_how_many_are_tied(ranked) -> None:
+    page = client().get("/tasks/acs/board/").content.decode()
+    board = view(ranked)
+    assert f"{board.rows[0].primary.low} to {board.rows[0].primary.high}" in page
+    assert page.count('class="reach"') == 2
+    assert "Tied with the leader" in page
+    assert " style=" not in page
+    assert "<script" not in page
+
+
+def test_bytes_are_kept_until_the_board_changes(ranked, monkeypatch) -> None:
+    from acsbench.server.pages import board_page
+
+    drawn = []
+    real = board_page.board_html
+    monkeypatch.setattr(board_page, "board_html", lambda *a, **k: drawn.append(1) or real(*a, **k))
+    board_page.PAGES = type(board_page.PAGES)()
+    first = client().get("/tasks/acs/board/", headers={"Accept-Encoding": "gzip"})
+    again = client().get("/tasks/acs/board/")
+    assert gzip.decompress(first.content) == again.content
+    assert first["ETag"] != again["ETag"]
+    assert len(drawn) == 1
+    tag = again["ETag"]
+    assert client().get("/tasks/acs/board/", headers={"If-None-Match": tag}).status_code == 304
+    from acsbench.server.entries import take_off
+    from acsbench.server.models import State, Submission
+    from acsbench.server.policy import Actor
+
+    row = Submission.objects.get(team__slug="team-bob")
+    take_off(row, State.WITHDRAWN, reason="", actor=Actor(row.account))
+    ranked.work()
+    changed = client().get("/tasks/acs/board/", headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert len(drawn) == 2
+    assert "Team bob" not in changed.content.decode()
+
+
+def test_a_board_of_before_says_that_it_is_superseded(ranked, tmp_path) -> None:
+    from board_world import Task
+
+    from acsbench.server import operate
+
+    newer = Task(tmp_path / "newer", version=2, text=SMALL)
+    operate.load_task(newer.folder, newer.labels_file, ranked.config, ranked.master)
+    ranked.work()
+    old = client().get("/tasks/acs/board/?version=1").content.decode()
+    assert "Superseded by acs-v2" in old
+    assert "Superseded" not in client().get("/tasks/acs/board/").content.decode()
+
+
+@pytest.mark.parametrize("path", ["/tasks/nix/board/", "/tasks/acs/board/?version=9", "/nothing"])
+def test_what_is_not_there_answers_with_a_page(ranked, path: str) -> None:
+    answer = client().get(path)
+    assert answer.status_code == 404
+    assert answer["Content-Type"].startswith("text/html")
+    assert "Request id" in answer.content.decode()
+
+
+def test_a_frozen_page_needs_no_server(ranked) -> None:
+    from acsbench.server.pages.rendering import draw
+
+    page = draw("board.html", {"board": view(ranked)}, frozen=True)
+    inside = re.findall(r'(?:href|src)="(/[^"]*)"', page)
+    assert [link for link in inside if not link.startswith("/api/")] == []
+    assert "<form" not in page
+    assert 'href="page.css"' in page
