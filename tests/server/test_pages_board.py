@@ -60,7 +60,7 @@ def test_filters_and_orders_are_links_that_need_no_script(ranked) -> None:
     by_team = view(ranked, sort="team")
     assert [row.team for row in by_team.rows] == ["Team ada", "Team bob"]
     assert view(ranked, show="baselines").rows == ()
-    assert [row.team for row in view(ranked, show="teams", sort="auprc").rows][0] == "Team ada"
+    assert view(ranked, show="teams", sort="auprc").rows[0].team == "Team ada"
     assert view(ranked, show="<script>", sort="x").rows == view(ranked).rows
     page = client().get("/tasks/acs/board/?show=baselines").content.decode()
     assert "No entry is of this kind" in page

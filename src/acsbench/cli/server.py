@@ -120,6 +120,25 @@ def account(
     emit({"account": made.public_id}, f"account {made.public_id}", as_json=json)
 
 
+@group.command("sign-in")
+def sign_in(
+    email: Annotated[str, typer.Argument()],
+    at: Annotated[
+        str, typer.Option(help="Address of the board; else public_url, or host and port.")
+    ] = "",
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a link that signs an account in, once, within a day: send it to its owner."""
+    config = _board(data, must_exist=True)
+    from acsbench.server.operate import find_account
+    from acsbench.server.sign_in.links import sign_in_link
+
+    link = sign_in_link(find_account(email), (at or config.address).rstrip("/"))
+    emit({"link": link}, link, as_json=json)
+
+
 @group.command()
 def team(
     name: Annotated[str, typer.Argument()],

@@ -22,8 +22,11 @@ class BoardConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Ask to be told when migrations have run."""
+        """Ask to be told when migrations have run, and when somebody signs in."""
+        from acsbench.server.sign_in import signals  # noqa: PLC0415  needs the models
+
         post_migrate.connect(_install_triggers, sender=self)
+        signals.connect()
 
 
 def _install_triggers(*, using: str, **_: Any) -> None:

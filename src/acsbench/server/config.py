@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from acsbench.errors import ConfigError
 from acsbench.provenance import StepConfig, parse_config
+from acsbench.server.sign_in.config import SignIn
 
 __all__ = ["CONFIG_NAME", "RateLimits", "ServerConfig", "load_config"]
 
@@ -71,6 +72,8 @@ class ServerConfig(StepConfig):
     key_days : float
         How long an idempotency key is remembered.
     limits : RateLimits
+    sign_in : SignIn
+        How people come into their accounts; tokens work in any case.
     """
 
     data: Path = Path("board-data")
@@ -91,6 +94,7 @@ class ServerConfig(StepConfig):
     orphan_hours: Seconds = 24.0
     key_days: Seconds = 7.0
     limits: RateLimits = RateLimits()
+    sign_in: SignIn = SignIn()
 
     @model_validator(mode="after")
     def _renewal_comes_before_expiry(self) -> Self:
@@ -105,6 +109,11 @@ class ServerConfig(StepConfig):
     def is_secure(self) -> bool:
         """Whether people reach the board over TLS."""
         return self.public_url.startswith("https://")
+
+    @property
+    def address(self) -> str:
+        """Where people reach the board, as far as the configuration says."""
+        return self.public_url or f"http://{self.host}:{self.port}"
 
     @property
     def blobs(self) -> Path:

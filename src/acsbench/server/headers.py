@@ -11,9 +11,9 @@ CONTENT_POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _FEATURES = (
-    *("accelerometer", "autoplay", "bluetooth", "camera", "display-capture", "fullscreen"),
+    *("accelerometer", "autoplay", "camera", "display-capture", "fullscreen"),
     *("geolocation", "gyroscope", "hid", "magnetometer", "microphone", "midi", "payment"),
-    *("publickey-credentials-get", "screen-wake-lock", "serial", "usb", "web-share"),
+    *("publickey-credentials-get", "screen-wake-lock", "serial", "usb"),
 )
 _HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,

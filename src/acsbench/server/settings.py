@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from acsbench.server.config import ServerConfig, load_config
+from acsbench.server.sign_in.session_key import read_session_key
 
 __all__: list[str] = []
 
@@ -42,6 +43,13 @@ def _database(config: ServerConfig) -> dict[str, Any]:
     }
 
 
+def _hosts(config: ServerConfig) -> list[str]:
+    """Names the board answers to; any as long as nobody said which."""
+    if not config.public_url:
+        return ["*"]
+    return [urlsplit(config.public_url).hostname or "", "localhost", "127.0.0.1", "[::1]"]
+
+
 DATABASES = {"default": _database(BOARD)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
@@ -49,6 +57,12 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.socialaccount.providers.github",
+    "allauth.mfa",
 ]
 SILENCED_SYSTEM_CHECKS = [
     "auth.E003",
@@ -59,16 +73,68 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [Path(__file__).parent / "pages" / "templates"],
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "acsbench.server.pages.rendering.served",
+            ]
+        },
     }
 ]
 AUTH_USER_MODEL = "board.Account"
 ROOT_URLCONF = "acsbench.server.urls"
-MIDDLEWARE = ["acsbench.server.middleware.with_request_id"]
+MIDDLEWARE = [
+    "acsbench.server.middleware.with_request_id",
+    "allauth.account.middleware.AccountMiddleware",
+]
 
-# the API knows bearer tokens only; what signs cookies comes with the pages that set some
-SECRET_KEY = "no cookie is signed yet"  # noqa: S105  nothing is signed with it
-ALLOWED_HOSTS = ["*"]  # answers name no host
+SECRET_KEY = read_session_key(BOARD.keys)
+ALLOWED_HOSTS = _hosts(BOARD)
+CSRF_TRUSTED_ORIGINS = [BOARD.public_url.rstrip("/")] if BOARD.public_url else []
+CSRF_FAILURE_VIEW = "acsbench.server.pages.errors.foreign_form"
+# over plain http, which is for one's own machine, a browser refuses `Secure` and thus `__Host-`
+_COOKIES = "__Host-" if BOARD.is_secure else "acsbench-"
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_COOKIES}session", f"{_COOKIES}csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BOARD.is_secure
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = round(BOARD.sign_in.session_days * 86400)
+CSRF_COOKIE_AGE = SESSION_COOKIE_AGE
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_RESET_TIMEOUT = 86400  # of the operator's links
+_VALIDATION = "django.contrib.auth.password_validation."
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"{_VALIDATION}MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": f"{_VALIDATION}CommonPasswordValidator"},  # 20,000 breached ones, in the package
+    {
+        "NAME": f"{_VALIDATION}UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
+]
+LOGIN_URL, LOGIN_REDIRECT_URL = "account_login", "/account/"
+_ADAPTERS = "acsbench.server.sign_in.adapters"
+ACCOUNT_ADAPTER = f"{_ADAPTERS}.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_SIGNUP_FIELDS = ["email*"]
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_EMAIL_VERIFICATION = "none"  # a board sends no mail; providers verify
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if BOARD.is_secure else "http"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+SOCIALACCOUNT_ONLY = not BOARD.sign_in.password
+SOCIALACCOUNT_ADAPTER = f"{_ADAPTERS}.ProviderAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = True  # verified ones alone
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+SOCIALACCOUNT_LOGIN_ON_GET = True  # a form's redirect to the provider is refused by form-action
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = "oidc"
+MFA_ADAPTER = f"{_ADAPTERS}.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+
 APPEND_SLASH = False
 DEBUG = False
 USE_TZ = True

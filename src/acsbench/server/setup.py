@@ -13,6 +13,7 @@ from acsbench.leaderboard.master_key import new_master_key
 from acsbench.leaderboard.receipts import SigningKey, new_signing_key, public_keys
 from acsbench.provenance import atomic_text
 from acsbench.server.config import CONFIG_NAME, ServerConfig
+from acsbench.server.sign_in.session_key import SESSION_KEY, make_session_key
 from acsbench.server.stores import METRICS_TOKEN, PUBLIC_KEYS, RECEIPT_KEY, SCORE_KEY
 
 __all__ = ["create_folders", "give_to_users", "has_two_users"]
@@ -23,6 +24,7 @@ _CONFIG_TEXT = """\
 # Every key is optional; `acsbench server doctor` shows the values in use.
 # host = "127.0.0.1"
 # port = 8000
+# public_url = "https://board.example.org"  # behind a proxy with TLS
 # vault_key = "file:keys/vault.key"    # or "env:NAME", or "command:..." that prints it
 # web_user = ""                        # users of the two processes, when root starts them
 # worker_user = ""
@@ -63,6 +65,9 @@ def _create_keys(config: ServerConfig) -> list[str]:
         if not (config.keys / name).exists():
             _publish(config, new_signing_key(config.keys / name))
             made.append(f"keys/{name}")
+    if not (config.keys / SESSION_KEY).exists():
+        make_session_key(config.keys)
+        made.append(f"keys/{SESSION_KEY}")
     token = config.keys / METRICS_TOKEN
     if not token.exists():
         token.touch(mode=0o600)
@@ -117,6 +122,7 @@ def give_to_users(config: ServerConfig) -> None:
     for name, user in (
         (RECEIPT_KEY, web),
         (METRICS_TOKEN, web),
+        (SESSION_KEY, web),
         (SCORE_KEY, worker),
         (Path(config.vault_key.partition(":")[2]).name, worker),
     ):

@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from django.db import transaction
 from django.utils import timezone
 
 from acsbench.errors import InputError
+from acsbench.server import audit
 from acsbench.server.models import Account, ApiToken
 
-__all__ = ["MAX_AGE", "SCOPES", "NewToken", "account_of", "issue"]
+__all__ = ["MAX_AGE", "SCOPES", "NewToken", "account_of", "issue", "issue_on_record", "revoke"]
 
 SCOPES = ("read", "submit")
 MAX_AGE = timedelta(days=365)
@@ -59,6 +61,31 @@ def issue(
         expires_at=expires_at,
     )
     return NewToken(row, text)
+
+
+def issue_on_record(
+    account: Account, *, scopes: Iterable[str], expires_at: datetime, actor: str
+) -> NewToken:
+    """Make a token that its owner asked for, and write it into the audit chain."""
+    with transaction.atomic():
+        made = issue(account, scopes=scopes, expires_at=expires_at)
+        audit.record(
+            actor=actor,
+            action="token.issued",
+            object=f"token:{made.row.public_id}",
+            detail={"scopes": " ".join(made.row.scopes)},
+        )
+    return made
+
+
+def revoke(row: ApiToken, *, actor: str) -> None:
+    """End a token at once."""
+    with transaction.atomic():
+        row.revoked_at = timezone.now()
+        row.save(update_fields=["revoked_at"])
+        audit.record(
+            actor=actor, action="token.revoked", object=f"token:{row.public_id}", detail={}
+        )
 
 
 def account_of(text: str) -> ApiToken | None:

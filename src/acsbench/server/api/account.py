@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from ninja import Router, Status
 
-from acsbench.server import audit
 from acsbench.server.api.auth import Bearer, account_for, actor_of, demand
 from acsbench.server.api.schemas import TokenBody, TokenOut
 from acsbench.server.models import ApiToken
 from acsbench.server.policy import Action
 from acsbench.server.problems import Problem
-from acsbench.server.tokens import issue
+from acsbench.server.tokens import issue_on_record, revoke
 
 __all__ = ["router"]
 
@@ -29,14 +26,9 @@ def new_token(request: HttpRequest, body: TokenBody) -> Any:
     if actor.token is None or not set(body.scopes) <= actor.scopes:
         raise Problem(422, "too_much", "A token cannot give scopes that it does not have itself.")
     ends = min(body.expires_at or actor.token.expires_at, actor.token.expires_at)
-    with transaction.atomic():
-        made = issue(account_for(actor), scopes=body.scopes, expires_at=ends)
-        audit.record(
-            actor=actor.name,
-            action="token.issued",
-            object=f"token:{made.row.public_id}",
-            detail={"scopes": " ".join(made.row.scopes)},
-        )
+    made = issue_on_record(
+        account_for(actor), scopes=body.scopes, expires_at=ends, actor=actor.name
+    )
     return Status(
         201,
         {
@@ -56,10 +48,5 @@ def revoke_token(request: HttpRequest, public_id: str) -> Any:
     if row is None:
         raise Problem(404, "not_found", "There is no such token of yours.")
     demand(actor, Action.REVOKE_TOKEN, row)
-    with transaction.atomic():
-        row.revoked_at = timezone.now()
-        row.save(update_fields=["revoked_at"])
-        audit.record(
-            actor=actor.name, action="token.revoked", object=f"token:{row.public_id}", detail={}
-        )
+    revoke(row, actor=actor.name)
     return HttpResponse(status=204)

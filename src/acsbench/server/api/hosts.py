@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.http import HttpRequest
 from ninja import Router, Status
 
-from acsbench.server import audit
+from acsbench.server import hosting
 from acsbench.server.api.auth import Bearer, account_for, actor_of, demand
 from acsbench.server.api.paging import Cursor, Limit, page
 from acsbench.server.api.schemas import (
@@ -25,21 +24,11 @@ from acsbench.server.api.schemas import (
 from acsbench.server.api.tasks import task_out
 from acsbench.server.entries import take_off
 from acsbench.server.leaks import leak_of_task
-from acsbench.server.models import (
-    Entry,
-    Grant,
-    Result,
-    State,
-    Submission,
-    TaskVersion,
-    Team,
-    Verification,
-)
+from acsbench.server.models import Result, State, Submission
 from acsbench.server.policy import Action, Actor
 from acsbench.server.problems import Problem
 from acsbench.server.published import current_version, published
 from acsbench.server.quota import Places, places
-from acsbench.server.standings import ask_for_refresh
 from acsbench.server.views import submission_out
 
 __all__ = ["router"]
@@ -73,18 +62,7 @@ def verify(request: HttpRequest, public_id: str, body: VerificationBody) -> Any:
     """Mark how far a submission has been confirmed; the board shows the last mark."""
     actor = actor_of(request)
     submission = _of_task(actor, public_id, Action.VERIFY)
-    with transaction.atomic():
-        Verification.objects.create(
-            submission=submission, by=account_for(actor), **body.model_dump()
-        )
-        audit.record(
-            actor=actor.name,
-            action="submission.verified",
-            object=f"submission:{public_id}",
-            detail=body.model_dump(),
-        )
-        for entry in Entry.objects.filter(submission=submission, until__isnull=True):
-            ask_for_refresh(entry.task_version)
+    hosting.verify(submission, account_for(actor), actor, **body.model_dump())
     return Status(204, None)
 
 
@@ -94,23 +72,9 @@ def grant(request: HttpRequest, slug: str, body: GrantBody) -> Places:
     actor = actor_of(request)
     version = current_version(slug)
     demand(actor, Action.GRANT, version.task)
-    team = Team.objects.filter(slug=body.team, memberships__task=version.task).first()
-    if team is None:
-        raise Problem(404, "not_found", f"No team '{body.team[:60]}' takes part in this task.")
-    with transaction.atomic():
-        Grant.objects.create(
-            team=team,
-            task_version=version,
-            places=body.places,
-            reason=body.reason,
-            by=account_for(actor),
-        )
-        audit.record(
-            actor=actor.name,
-            action="quota.granted",
-            object=f"team:{team.slug}",
-            detail={"task": slug, "places": str(body.places), "reason": body.reason},
-        )
+    team = hosting.grant_places(
+        version, body.team, account_for(actor), actor, places=body.places, reason=body.reason
+    )
     return places(team, version, published(version, settings.BOARD).task.limits)
 
 
@@ -120,10 +84,7 @@ def edit_text(request: HttpRequest, slug: str, body: TextBody) -> dict[str, Any]
     actor = actor_of(request)
     version = current_version(slug)
     demand(actor, Action.EDIT_TASK, version.task)
-    with transaction.atomic():
-        version.task.text = body.text
-        version.task.save(update_fields=["text"])
-        audit.record(actor=actor.name, action="task.edited", object=f"task:{slug}", detail={})
+    hosting.edit_text(version, actor, body.text)
     return task_out(version)
 
 
@@ -133,14 +94,7 @@ def allow_leak(request: HttpRequest, slug: str, body: LeakBody) -> Any:
     actor = actor_of(request)
     version = current_version(slug)
     demand(actor, Action.ALLOW_LEAK, version.task)
-    with transaction.atomic():
-        TaskVersion.objects.filter(pk=version.pk).update(leak_allowed=body.share)
-        audit.record(
-            actor=actor.name,
-            action="leak.allowed",
-            object=f"task:{slug}",
-            detail={"share": str(body.share), "reason": body.reason},
-        )
+    hosting.allow_leak(version, actor, share=body.share, reason=body.reason)
     return Status(204, None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-__all__ = ["Axis", "Tick", "axis_of"]
+__all__ = ["Axis", "Tick", "axis_of", "minus"]
 
 _STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _MOST_TICKS = 6
@@ -52,9 +52,17 @@ def axis_of(values: Iterable[str | None]) -> Axis:
     decimals = max(0, -Decimal(str(step)).normalize().as_tuple().exponent)  # type: ignore[operator]  # finite: a number
     ends = (first * step, last * step)
     ticks = tuple(
-        Tick(f"{n * step:.{decimals}f}", _place(n * step, *ends)) for n in range(first, last + 1)
+        Tick(minus(f"{n * step:.{decimals}f}"), _place(n * step, *ends))
+        for n in range(first, last + 1)
     )
     return Axis(*ends, ticks)
+
+
+def minus(number: str) -> str:
+    """A decimal string with a minus sign instead of a hyphen; zero has none."""
+    if not number.strip("-0."):
+        return number.removeprefix("-")
+    return number.replace("-", "−")
 
 
 def _place(value: float, low: float, high: float) -> str:

@@ -60,6 +60,7 @@ def board_html(
             "board": board_view(version, show=show, sort=sort),
             "task_slug": version.task.slug,
             "tab": "board",
+            "here": "tasks",
             "version_query": f"version={version.number}&" if asked else "",
         },
     )

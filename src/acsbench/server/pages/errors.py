@@ -11,7 +11,7 @@ from acsbench.server.middleware import request_id
 from acsbench.server.pages.rendering import draw
 from acsbench.server.problems import Problem, problem_response, problem_title
 
-__all__ = ["bad_request", "fault", "forbidden", "not_found", "refusal_page"]
+__all__ = ["bad_request", "fault", "forbidden", "foreign_form", "not_found", "refusal_page"]
 
 
 def refusal_page(request: HttpRequest, problem: Problem) -> HttpResponse:
@@ -42,7 +42,16 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # 
     return _either(request, Problem(400, "bad_request", "The request cannot be read."))
 
 
-def forbidden(request: HttpRequest, reason: str = "", exception: object = None) -> HttpResponse:  # noqa: ARG001  Django passes them
+def forbidden(request: HttpRequest, exception: object = None) -> HttpResponse:  # noqa: ARG001  Django passes it
+    """A sign-in of a while ago does not suffice, and there is no password to ask for again."""
+    detail = (
+        "This needs a sign-in of the last few minutes. Sign out, and sign in again: by your "
+        "provider, or by a new link of the host."
+    )
+    return _either(request, Problem(403, "forbidden", detail))
+
+
+def foreign_form(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  Django passes it
     """A form came without the token of its page."""
     detail = (
         "The form was not sent from a page of this board, or its page was open for too long. "

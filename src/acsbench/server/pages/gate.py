@@ -16,6 +16,9 @@ from acsbench.server.problems import Problem
 
 __all__ = ["open_page", "page_with_session"]
 
+_MOST_FORM = 64 * 1024
+_WITH_FILE = "multipart/form-data"
+"""Its size is counted while it arrives, by `edge`."""
 View = Callable[..., HttpResponseBase]
 _with_session = decorator_from_middleware(SessionMiddleware)
 _with_account = decorator_from_middleware(AuthenticationMiddleware)
@@ -40,4 +43,12 @@ def page_with_session(view: View) -> View:
     These wrap pages alone: the API has no session, so no cookie can drive it.
     """
     protected: View = _with_session(csrf_protect(_with_account(open_page(view))))
-    return protected
+
+    @functools.wraps(view)
+    def shown(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if request.content_type != _WITH_FILE and int(length) > _MOST_FORM:
+            return refusal_page(request, Problem(413, "too_large", "The form is too large."))
+        return protected(request, *args, **kwargs)
+
+    return shown

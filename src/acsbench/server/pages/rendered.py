@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 
@@ -16,8 +17,9 @@ __all__ = ["Body", "Rendered", "RenderedPages", "answer", "chosen"]
 
 _GZIP_LEVEL = 6
 
+_zstd: Callable[[bytes], bytes] | None
 try:  # in the standard library from Python 3.14 on
-    from compression.zstd import compress as _zstd
+    _zstd = import_module("compression.zstd").compress
 except ModuleNotFoundError:
     _zstd = None
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-__all__ = ["ASSETS", "asset", "draw", "page"]
+__all__ = ["ASSETS", "asset", "draw", "page", "served"]
 
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
@@ -46,11 +46,13 @@ def draw(
     assets : str
         Where style sheet and script of a frozen page lie, relative to it: ``""`` or ``"../"``.
     """
-    where = {"assets": assets, "css_query": ""} if frozen else _SERVED | {"css_query": _query()}
+    where = {"assets": assets, "css_query": ""} if frozen else served(request)
     return render_to_string(template, {**where, "frozen": frozen, **context}, request)
 
 
-_SERVED = {"assets": "/assets/"}
+def served(_: HttpRequest | None) -> dict[str, str]:
+    """Where pages of the server find style sheet and script; for pages of others too."""
+    return {"assets": "/assets/", "css_query": _query()}
 
 
 def page(

@@ -1,0 +1,3 @@
+"""How people sign in: providers, passwords, second factors, links of the operator."""
+
+__all__: list[str] = []
