@@ -119,7 +119,7 @@ _ADAPTERS = "acsbench.server.sign_in.adapters"
 ACCOUNT_ADAPTER = f"{_ADAPTERS}.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_SIGNUP_FIELDS = ["email*"]
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]  # what the sign-in form asks for, too
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_VERIFICATION = "none"  # a board sends no mail; providers verify
 ACCOUNT_SESSION_REMEMBER = True
@@ -134,6 +134,7 @@ SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = "oidc"
 MFA_ADAPTER = f"{_ADAPTERS}.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody signs up here with somebody else's address
 
 APPEND_SLASH = False
 DEBUG = False

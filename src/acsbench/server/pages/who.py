@@ -21,7 +21,7 @@ View = Callable[..., HttpResponseBase]
 
 def actor_of(request: HttpRequest) -> Actor:
     """The account of this session, with every scope; a visitor without one."""
-    user: Account | AnonymousUser = request.user  # type: ignore[assignment]  # the model of accounts
+    user: Account | AnonymousUser = request.user
     if not isinstance(user, Account) or not user.is_active:
         return VISITOR
     return Actor(user, frozenset(SCOPES))

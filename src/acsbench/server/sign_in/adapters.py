@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp
@@ -17,6 +20,8 @@ from acsbench.server.sign_in.config import client_secret
 
 __all__ = ["AccountAdapter", "ProviderAdapter", "SecondFactorAdapter"]
 
+_FRESH_S = 600.0
+
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth publishes no types
     """Nobody signs up with a password: accounts come from the operator or a provider."""
@@ -24,6 +29,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth pu
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002  allauth's signature
         """No."""
         return False
+
+    def is_reauthentication_required(self, *, app: str) -> bool:  # noqa: ARG002  allauth's signature
+        """Whether to ask again: not right after a sign-in, in whichever way it was."""
+        request = context.request
+        records = get_authentication_records(request, request.user)
+        return not records or time.time() - records[-1]["at"] > _FRESH_S
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """Pages say themselves what happened."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.signals import user_logged_in
+from allauth.account.signals import user_logged_in
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
