@@ -30,7 +30,7 @@ bench: .venv/.ready
 
 # the board's figures, and a thousand kills under load (about half an hour)
 bench-server: .venv/.ready
-	$(BIN)/python -m benchmarks board server
+	$(BIN)/python -m benchmarks board server board_pages
 
 crash-test: .venv/.ready
 	$(BIN)/python tests/server/crash.py --kills 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("waveforms", "models", "foundation", "evaluation", "board", "server")
+BENCHMARKS = ("waveforms", "models", "foundation", "evaluation", "board", "server", "board_pages")
 
 
 def main(wanted: list[str]) -> None:

@@ -7,11 +7,8 @@ never in CI.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
-import tarfile
 from html import unescape
 from pathlib import Path
 
@@ -23,9 +20,8 @@ from acsbench.recording import Recording
 from acsbench.report.page import write_report
 from acsbench.report.section_people import Example
 from acsbench.results import Results
+from browsers import BROWSERS, fetch_axe, needed
 
-AXE = "axe-core@4.11.0"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -49,15 +45,6 @@ addEventListener("load", async () => {{
 """
 
 
-def needed(names: tuple[str, ...], what: str) -> str:
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI has to run this test, and there is no {what}")
-        pytest.skip(f"no {what} here")
-    return found
-
-
 @pytest.fixture(scope="module")
 def browser() -> str:
     return needed(BROWSERS, "Chromium")
@@ -65,18 +52,7 @@ def browser() -> str:
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    npm = needed(("npm",), "npm to fetch axe-core with")
-    folder = tmp_path_factory.mktemp("axe")
-    fetched = subprocess.run(
-        [npm, "pack", AXE, "--silent"], cwd=folder, capture_output=True, text=True, check=False
-    )
-    if fetched.returncode and os.environ.get("CI") != "true":
-        pytest.skip(f"axe-core cannot be fetched: {fetched.stderr.strip()[-200:]}")
-    assert fetched.returncode == 0, fetched.stderr
-    with tarfile.open(folder / fetched.stdout.strip().splitlines()[-1]) as archive:
-        member = archive.extractfile("package/axe.min.js")
-        assert member is not None
-        return member.read().decode().replace("</script", "<\\/script")
+    return fetch_axe(tmp_path_factory.mktemp("axe")).replace("</script", "<\\/script")
 
 
 @pytest.fixture(scope="module")

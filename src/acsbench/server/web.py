@@ -16,6 +16,8 @@ from django.core.asgi import get_asgi_application
 from acsbench.server.config import ServerConfig
 from acsbench.server.edge import Edge
 from acsbench.server.logs import log
+from acsbench.server.pages.early import EarlyBoard
+from acsbench.server.pages.rendered import RenderedPages
 from acsbench.server.parent import leave_with_parent
 
 __all__ = ["main"]
@@ -27,9 +29,12 @@ _MAX_HEADER = 16 * 1024
 def main(config: ServerConfig, descriptor: str) -> None:
     """Serve on a listening socket that the parent holds, so that a restart refuses nobody."""
     leave_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    django = cast("ASGI3Application", get_asgi_application())
+    import_module(settings.ROOT_URLCONF)  # now, not while the first visitor waits
+    pages: RenderedPages = import_module("acsbench.server.pages.board_page").PAGES
     server = uvicorn.Server(
         uvicorn.Config(
-            Edge(cast("ASGI3Application", get_asgi_application()), config),
+            EarlyBoard(Edge(django, config), config, pages),
             http="h11",
             h11_max_incomplete_event_size=_MAX_HEADER,
             lifespan="off",
@@ -41,7 +46,6 @@ def main(config: ServerConfig, descriptor: str) -> None:
             backlog=1024,
         )
     )
-    import_module(settings.ROOT_URLCONF)  # now, not while the first visitor waits
     log("web.started", pid=os.getpid())
     server.run(sockets=[socket.socket(fileno=int(descriptor))])
     log("web.stopped", pid=os.getpid())

@@ -28,8 +28,15 @@ FILTERS: dict[str, tuple[str, Callable[[EntryRow], bool]]] = {
 _MARKS = {"claimed": "claimed", "artefact": "artefact seen", "reproduced": "reproduced"}
 
 
+class _Named:
+    """Templates ask for ``thing[name]`` first; answering spares them an exception each time."""
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(_Named):
     """A figure with its interval: decimal strings, and words for one that is not there."""
 
     metric: str
@@ -40,7 +47,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class BoardRow:
+class BoardRow(_Named):
     """One entry.
 
     Attributes
@@ -92,7 +99,7 @@ class BoardRow:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(_Named):
     """A link that filters or sorts; `is_on` says that it is followed already."""
 
     key: str
@@ -101,7 +108,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class BoardView:
+class BoardView(_Named):
     """Everything a board page shows; `rows` are filtered and in order.
 
     Attributes
