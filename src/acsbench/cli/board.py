@@ -136,7 +136,7 @@ def make_task(
 
 
 def _plan(cohort: Path, names: tuple[str, ...], split: str, out: Path, *, json: bool) -> None:
-    from acsbench.experiment.board_task import split_labels
+    from acsbench.experiment.board_version import split_labels
     from acsbench.tables import Cohort
 
     built = Cohort.load(cohort)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,36 +19,79 @@ __all__ = ["group", "serve"]
 
 Data = Annotated[Path, typer.Option("--data", help="Data folder of the board.")]
 _DATA = Path("board-data")
+_DEMO_DATA = Path("board-demo")
 
 
 def serve(
-    data: Data = _DATA,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Data folder; by default board-data, or board-demo."),
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="A board of generated data, with baselines and teams.")
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Host a board: sets itself up, migrates, and runs until SIGTERM."""
-    config = _board(data)
+    data = data or (_DEMO_DATA if demo else _DATA)
+    changed = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    if demo:
+        return _serve_demo(data, changed, json=json)
+    config = _set_up(_board(data), changed)
+    return _supervise(
+        config, lambda at: f"The board answers at {at} (Ctrl-C ends it).", {}, json=json
+    )
+
+
+def _set_up(config: ServerConfig, changed: Mapping[str, Any]) -> ServerConfig:
+    """Folders, keys and database in their present form."""
     from acsbench.server.database import migrate
-    from acsbench.server.logs import log_as_json
-    from acsbench.server.serve import Supervisor, listen
     from acsbench.server.setup import create_folders
 
-    changed = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     config = config.model_copy(update=changed)
-    listener = listen(config)
     create_folders(config)
     copy = migrate(config)
     if copy is not None:
         print(f"The database was brought up to date; a copy of before is {copy}.", file=sys.stderr)
+    return config
+
+
+def _supervise(
+    config: ServerConfig,
+    text: Callable[[str], str],
+    facts: Mapping[str, Any],
+    *,
+    json: bool,
+) -> None:
+    from acsbench.server.logs import log_as_json
+    from acsbench.server.serve import Supervisor, listen
+
     log_as_json()
+    listener = listen(config)
 
     def tell(started: Mapping[str, Any]) -> None:
-        emit(started, f"The board answers at {started['address']} (Ctrl-C ends it).", as_json=json)
+        emit({**started, **facts}, text(started["address"]), as_json=json)
         sys.stdout.flush()
 
     Supervisor(config, listener).run(tell=tell)
+
+
+def _serve_demo(data: Path, changed: Mapping[str, Any], *, json: bool) -> None:
+    from acsbench.experiment import demo_board
+
+    is_new = not demo_board.is_demo(data)
+    if is_new:
+        demo_board.start_demo(data)
+        print(f"Making a demo board in {data}: this takes a few seconds.", file=sys.stderr)
+    config = _set_up(_board(data), changed)
+    if is_new:
+        demo_board.make_demo(config)
+    demo = demo_board.open_demo(data)
+    facts = {"notice": demo_board.NOTICE, "demo": demo.as_dict()}
+    _supervise(config, demo.welcome, facts, json=json)
 
 
 def _board(data: Path, *, must_exist: bool = False) -> ServerConfig:

@@ -17,15 +17,10 @@ import numpy as np
 import polars as pl
 
 from acsbench.errors import InputError, RecordingError, first_few
+from acsbench.experiment.board_version import board_version, split_labels
 from acsbench.experiment.steps import reopen_source
-from acsbench.leaderboard.definition import (
-    Attestation,
-    BoardTask,
-    Release,
-    TaskVersion,
-    write_task,
-)
-from acsbench.leaderboard.truth_table import KEYS, check_truth
+from acsbench.leaderboard.definition import Release, write_task
+from acsbench.leaderboard.truth_table import check_truth
 from acsbench.parallel import Workers, map_units
 from acsbench.provenance import atomic_path
 from acsbench.recording import Recording
@@ -33,17 +28,12 @@ from acsbench.signal.leads import PAGE_LEADS
 from acsbench.sources.base import Source
 from acsbench.sources.nightingale import SAMPLING_RATE, waveform_path
 from acsbench.tables import Cohort, read_table
-from acsbench.tasks import TASKS
 
-__all__ = ["MadeTask", "make_task", "split_labels"]
+__all__ = ["MadeTask", "make_task"]
 
 _CHUNK = 64
 _MAX_FAILED_SHARE = 0.05
 _NEW_ID_BYTES = 5
-_ATTESTATION = """\
-I have not used any record of this holdout, nor anything known of its patients, to train, tune or
-choose the model that made these scores. I have not looked at its waveforms by eye to choose them.
-"""
 
 
 @dataclass(frozen=True)
@@ -111,7 +101,7 @@ def make_task(
     labels = {name: split_labels(cohort, name, split) for name in tasks}
     opens = opens or datetime.now(UTC).replace(microsecond=0)
     for name, table in labels.items():  # before the long part
-        check_truth(table, _version(name, table, opens, release))
+        check_truth(table, board_version(name, table, opens, release))
     names = _new_ids(pl.concat([t["ecg_id"] for t in labels.values()]), out / "host" / "ids.csv")
     entrants = out / "entrants"
     source = reopen_source(cohort_folder).source
@@ -122,7 +112,7 @@ def make_task(
     for name, table in labels.items():
         kept = table.filter(~pl.col("ecg_id").is_in(unreadable))
         kept = kept.with_columns(pl.col("ecg_id").replace_strict(names)).sort("ecg_id")
-        version = _version(name, kept, opens, release)
+        version = board_version(name, kept, opens, release)
         made.labels[name] = out / "host" / f"{name}-labels.csv"
         _write_private(check_truth(kept, version), made.labels[name])
         made.tasks[name] = write_task(version, out / "tasks" / name)
@@ -146,25 +136,6 @@ def _refuse_shared_patients(cohort: Cohort, split: str) -> None:
             f"{first_few(both, n=3)}): who trains on those knows them. Build the cohort with the "
             "scheme 'patient'."
         )
-
-
-def split_labels(cohort: Cohort, name: str, split: str) -> pl.DataFrame:
-    """Labelled records of a split, with the columns that divide patients.
-
-    Raises
-    ------
-    InputError
-        When there are none.
-    """
-    table = (
-        TASKS[name]
-        .labels(cohort)
-        .filter((pl.col("split") == split) & pl.col("label").is_in([0, 1]))
-    )
-    if table.is_empty():
-        raise InputError(f"Split '{split}' has no labelled record of task '{name}'.")
-    groups = [column for column in cohort.subgroups if column in table.columns]
-    return table.select(*KEYS, *groups)
 
 
 def _new_ids(ids: pl.Series, path: Path) -> dict[str, str]:
@@ -247,21 +218,3 @@ def _refuse_too_many(unreadable: Sequence[str], n: int) -> None:
             f"{len(unreadable):,} of {n:,} ECGs cannot be read (first: "
             f"{first_few(unreadable, n=3)}). Is the source where it was when the cohort was built?"
         )
-
-
-def _version(
-    name: str, table: pl.DataFrame, opens: datetime, release: Release | None
-) -> TaskVersion:
-    task = TASKS[name]
-    within = "" if task.horizon_days is None else f" within {task.horizon_days} days"
-    definition = BoardTask(
-        slug=name,
-        title=f"{name}: {task.outcome}{within}",
-        question=f"{task.outcome}{within}, among records that are {task.population}",
-        version=task.version,
-        primary=task.primary_metric,
-        opens=opens,
-        release=release or Release(),
-        attestation=Attestation(version=f"{opens:%Y-%m}"),
-    )
-    return TaskVersion(definition, tuple(table["ecg_id"]), _ATTESTATION)

@@ -71,6 +71,8 @@ class ServerConfig(StepConfig):
         Files without a submission are removed after that.
     key_days : float
         How long an idempotency key is remembered.
+    notice : str
+        A sentence at the head of every page: that this is a demo, say.
     limits : RateLimits
     sign_in : SignIn
         How people come into their accounts; tokens work in any case.
@@ -93,6 +95,7 @@ class ServerConfig(StepConfig):
     max_upload_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
     orphan_hours: Seconds = 24.0
     key_days: Seconds = 7.0
+    notice: str = Field(default="", max_length=300)
     limits: RateLimits = RateLimits()
     sign_in: SignIn = SignIn()
 
