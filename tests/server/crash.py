@@ -20,13 +20,15 @@ import tempfile
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from board_world import CARD, GENEROUS, SMALL, Task
-from live import prepare
+from live import on_postgres, prepare
+from postgres import new_database, postgres
 
 from acsbench.errors import AcsbenchError
 from acsbench.leaderboard.receipts import verify
@@ -163,12 +165,35 @@ class Load:
                 client.pick("acs", sent["receipt"]["submission"])
 
 
-def children(parent: int) -> dict[str, int]:
-    found = {}
+def children(parent: int) -> list[tuple[str, int]]:
+    """Role and process id of each child."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-            found[Path(f"/proc/{pid}/comm").read_text().strip()] = int(pid)
-    return found
+        pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [(Path(f"/proc/{pid}/comm").read_text().strip(), int(pid)) for pid in pids]
+    return []
+
+
+@contextlib.contextmanager
+def looking(data: Path) -> Iterator[Any]:
+    """A connection to a board's database that only looks; `execute` gives a cursor."""
+    from acsbench.server.config import load_config
+
+    config = load_config(data)
+    if config.sqlite_file is not None:
+        address = f"file:{config.sqlite_file}?mode=ro"
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=30)) as db:
+            yield db
+        return
+    import psycopg
+
+    with psycopg.connect(config.database, autocommit=True) as db:
+        yield db
+
+
+def _instant(value: datetime | str) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 @dataclass
@@ -179,7 +204,7 @@ class Watch:
     start it again.
     """
 
-    database: Path
+    data: Path
     up_since: datetime | None = None
     worst_s: float = 0.0
     n_scored: int = 0
@@ -187,14 +212,14 @@ class Watch:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as db:
+        with looking(self.data) as db:
             while not self.stop.wait(0.2):
                 with contextlib.suppress(sqlite3.OperationalError):
                     rows = db.execute(
                         "SELECT lease_until FROM board_submission WHERE state = 'scoring'"
                     ).fetchall()
                     for (until,) in rows:
-                        ended = datetime.fromisoformat(until).replace(tzinfo=UTC)
+                        ended = _instant(until)
                         if self.up_since is not None:
                             waits_since = max(ended, self.up_since)
                             late = (datetime.now(UTC) - waits_since).total_seconds()
@@ -226,9 +251,17 @@ def free_port() -> int:
 
 
 def crash(
-    folder: Path, *, kills: int, seed: int, minutes: float = 1e9, tell: Any = print
+    folder: Path,
+    *,
+    kills: int,
+    seed: int,
+    minutes: float = 1e9,
+    database: str = "",
+    tell: Any = print,
 ) -> dict[str, Any]:
     """Run the load, kill, and look at what is left.
+
+    With the address of a PostgreSQL database two web processes and two workers share it.
 
     Returns
     -------
@@ -237,10 +270,10 @@ def crash(
     """
     task = Task(folder / "task", text=SMALL + GENEROUS, n_rows=200)
     data, port = folder / "data", free_port()
-    tokens = prepare(data, [task], PEOPLE, CONFIG)
+    tokens = prepare(data, [task], PEOPLE, on_postgres(database, CONFIG) if database else CONFIG)
     rounds = random.Random(seed)
     parent = start(data, port)
-    watch = Watch(data / "board.sqlite3", up_since=datetime.now(UTC))
+    watch = Watch(data, up_since=datetime.now(UTC))
     load = Load(f"http://127.0.0.1:{port}", task, tokens, watch)
     threads = [
         threading.Thread(target=load.run, args=(who, 100_000 * n), daemon=True)
@@ -264,9 +297,10 @@ def crash(
             continue
         pids = children(parent.pid)
         for role in rounds.choice([("web",), ("worker",), ("web", "worker")]):
-            if role in pids:
+            of_role = [pid for name, pid in pids if name == role]
+            if of_role:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pids[role], signal.SIGKILL)
+                    os.kill(rounds.choice(of_role), signal.SIGKILL)
                     killed[role] += 1
         if sum(killed.values()) % 50 == 0:
             tell(f"{killed} {len(load.acknowledged)} acknowledged", flush=True)
@@ -308,7 +342,7 @@ def _let_work(load: Load, watch: Watch, rounds: random.Random) -> None:
 def _settled(data: Path, seconds: float) -> list[str]:
     """Wait until all is scored; stuck is what is not after so many seconds."""
     ends_at = time.monotonic() + seconds
-    with contextlib.closing(sqlite3.connect(data / "board.sqlite3", timeout=30)) as db:
+    with looking(data) as db:
         while True:
             (left,) = db.execute(COUNT_WAITING).fetchone()
             if not left:
@@ -321,9 +355,9 @@ def _settled(data: Path, seconds: float) -> list[str]:
 def judge(data: Path, acknowledged: list[dict[str, Any]]) -> list[str]:
     """Compare what clients were told with what is on the disk."""
     broken = []
-    with contextlib.closing(sqlite3.connect(data / "board.sqlite3")) as db:
+    with looking(data) as db:
         rows = {
-            public_id: (sha256, state, json.loads(receipt))
+            public_id: (sha256, state, json.loads(receipt) if isinstance(receipt, str) else receipt)
             for public_id, sha256, state, receipt in db.execute(
                 "SELECT public_id, sha256, state, receipt FROM board_submission"
             )
@@ -369,14 +403,18 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop then at the latest")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)))
+    parser.add_argument("--postgres", action="store_true", help="on an instance of its own")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.serve:
         serve(asked.serve)
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        database = new_database(stack.enter_context(postgres())) if asked.postgres else ""
         started = time.monotonic()
-        found = crash(Path(folder), kills=asked.kills, seed=asked.seed, minutes=asked.minutes)
+        limits = {"kills": asked.kills, "minutes": asked.minutes}
+        found = crash(folder, seed=asked.seed, database=database, **limits)
         found["seconds"] = round(time.monotonic() - started)
     print(json.dumps(found, indent=1))
     sys.exit(1 if found["broken"] else 0)

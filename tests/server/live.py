@@ -17,6 +17,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from board_world import CARD, Task
+from postgres import new_database
 
 from acsbench.server.card import ModelCard
 from acsbench.server.client import BoardClient
@@ -90,14 +91,16 @@ class LiveBoard:
                 return refusal.code, dict(refusal.headers), refusal.read()
 
     def children(self) -> dict[str, int]:
-        """Process ids of web and worker, as the kernel knows them now."""
+        """Process ids of ``web``, ``web-2``, ``worker``, as the kernel knows them now."""
         found = {}
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         for pid in listed.split():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError, IndexError):
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 if b"acsbench.server" in words:
-                    found[words[words.index(b"acsbench.server") + 1].decode()] = int(pid)
+                    role = words[words.index(b"acsbench.server") + 1].decode()
+                    n = sum(name.partition("-")[0] == role for name in found)
+                    found[f"{role}-{n + 1}" if n else role] = int(pid)
         return found
 
     def wait_for_board(self, version: int, task: str = "acs") -> dict[str, Any]:
@@ -110,11 +113,23 @@ class LiveBoard:
         raise AssertionError(f"the board stays at version {board['version']}")
 
 
+def on_postgres(address: str, config: str = "") -> str:
+    """A configuration with a database at an address and two processes of each kind."""
+    return f'database = "{address}"\n{config}\n[processes]\nweb = 2\nworkers = 2\n'
+
+
 def prepare(
     data: Path, tasks: list[Task], people: tuple[str, ...] = ("ada", "bob"), config: str = ""
 ) -> dict[str, str]:
-    """Make a data folder with tasks and people; the tokens of the people."""
+    """Make a data folder with tasks and people; the tokens of the people.
+
+    Where ACSBENCH_TEST_POSTGRES names an instance, the board gets a database of its own there, two
+    web processes and two workers.
+    """
     data.mkdir(parents=True, exist_ok=True)
+    instance = os.environ.get("ACSBENCH_TEST_POSTGRES")
+    if instance and "database" not in config:
+        config = on_postgres(new_database(instance), config)
     (data / "board.toml").write_text(config)
     plan = {
         "data": str(data),

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -91,10 +92,11 @@ def _wait(bin_: Path, folder: Path, log: Path) -> None:
         time.sleep(0.05)
 
 
-def new_database(address: str, name: str) -> str:
+def new_database(address: str) -> str:
     """A fresh database on an instance; its address."""
     import psycopg
 
+    name = f"board_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(address, autocommit=True) as db:
         db.execute(f"CREATE DATABASE {name}".encode())
     return address.replace("/postgres?", f"/{name}?")

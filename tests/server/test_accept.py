@@ -109,12 +109,21 @@ def test_a_submission_that_failed_may_be_sent_again(world) -> None:
 
 
 def test_one_upload_of_a_team_is_looked_at_at_a_time(world) -> None:
-    from acsbench.server.accept import _one_at_a_time
+    from concurrent.futures import ThreadPoolExecutor
 
-    with _one_at_a_time(world.sender("ada"), world.config):
-        problem = refusal(lambda: world.accept("ada", world.task.csv()))
+    from django.db import connection
+
+    from acsbench.server.turns import one_at_a_time
+
+    sender = world.sender("ada")
+    with (
+        one_at_a_time(sender.team, sender.version, world.config),
+        ThreadPoolExecutor(1) as other,  # a connection of its own, as another request has
+    ):
+        problem = other.submit(refusal, lambda: world.accept("ada", world.task.csv())).result()
         assert (problem.status, problem.code) == (429, "upload_in_progress")
-        assert world.accept("bob", world.task.csv()).is_new
+        assert other.submit(world.accept, "bob", world.task.csv()).result().is_new
+        other.submit(connection.close).result()
 
 
 def test_fifty_parallel_uploads_for_one_place_give_one_submission(world, monkeypatch) -> None:
@@ -127,7 +136,7 @@ def test_fifty_parallel_uploads_for_one_place_give_one_submission(world, monkeyp
     from acsbench.server.problems import Problem
 
     # the reservation alone decides: the lock on whole uploads would hide a race
-    monkeypatch.setattr(module, "_one_at_a_time", lambda *_: nullcontext())
+    monkeypatch.setattr(module, "one_at_a_time", lambda *_: nullcontext())
     world.accept("ada", world.task.csv(seed=99))
     outcomes, start = [], threading.Barrier(50)
 

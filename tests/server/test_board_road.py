@@ -150,11 +150,13 @@ def post(board, content: bytes):  # type: ignore[no-untyped-def]
 
 def test_a_killed_process_is_started_again(board) -> None:
     before = board.children()
-    assert set(before) == {"web", "worker"}
+    assert {"web", "worker"} <= set(before)
     for pid in before.values():
         os.kill(pid, 9)
     ends_at = time.monotonic() + 60
-    while set(board.children().values()) & set(before.values()) or len(board.children()) < 2:
+    while set(board.children().values()) & set(before.values()) or len(board.children()) < len(
+        before
+    ):
         assert time.monotonic() < ends_at
         time.sleep(0.1)
     assert board.get("/healthz")[0] == 200  # waits in the parent's socket until web is back

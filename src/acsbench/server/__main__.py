@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,7 @@ def _main(role: str, data: str, *rest: str) -> None:
     if role == "worker":
         harden_process()  # before anything secret is read
     log_as_json()
+    os.environ["ACSBENCH_ROLE"] = role
     config = start_django(Path(data))
     # models can be imported from here on
     import_module(f"acsbench.server.{role}").main(config, *rest)

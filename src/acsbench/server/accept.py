@@ -7,10 +7,7 @@ at most a file that is swept later; whatever was acknowledged is on the disk.
 
 from __future__ import annotations
 
-import fcntl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +27,7 @@ from acsbench.server.problems import Problem
 from acsbench.server.published import Published, other_ids, published
 from acsbench.server.quota import Places, lock_quota, places, refusals_left, taken
 from acsbench.server.stores import RECEIPT_KEY, blobs, signing_key
+from acsbench.server.turns import one_at_a_time
 
 __all__ = ["Accepted", "Sender", "Upload", "accept"]
 
@@ -88,7 +86,7 @@ def accept(upload: Upload, sender: Sender, config: ServerConfig) -> Accepted | R
     started = time.monotonic()
     rules = published(sender.version, config)
     _refuse_when_not_open(sender.version, rules)
-    with _one_at_a_time(sender, config):
+    with one_at_a_time(sender.team, sender.version, config):
         if not refusals_left(sender.team, sender.version, rules.task.limits):
             raise _too_many_refused(rules)
         checked = check_file(upload.data, rules, others=other_ids(sender.version, config))
@@ -291,20 +289,3 @@ def _when(when: datetime | None) -> str:
 
 def _seconds_until(when: datetime) -> int:
     return max(1, round((when - timezone.now()).total_seconds()))
-
-
-@contextmanager
-def _one_at_a_time(sender: Sender, config: ServerConfig) -> Iterator[None]:
-    """Look at one upload of a team and task at a time, over all web processes of this machine."""
-    name = f"{sender.team.pk}-{sender.version.pk}.lock"
-    with (config.incoming / name).open("wb") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Problem(
-                429,
-                "upload_in_progress",
-                "Another file of this team is being looked at. Send one at a time.",
-                headers={"Retry-After": "1"},
-            ) from None
-        yield

@@ -12,7 +12,7 @@ from acsbench.errors import ConfigError
 from acsbench.provenance import StepConfig, parse_config
 from acsbench.server.sign_in.config import SignIn
 
-__all__ = ["CONFIG_NAME", "RateLimits", "ServerConfig", "load_config"]
+__all__ = ["CONFIG_NAME", "Processes", "RateLimits", "ServerConfig", "load_config"]
 
 CONFIG_NAME = "board.toml"
 Seconds = Annotated[float, Field(gt=0)]
@@ -40,6 +40,18 @@ class RateLimits(StepConfig):
     streams: int = Field(default=8, gt=0)
 
 
+class Processes(StepConfig):
+    """How many processes `serve` starts; more than one of a kind needs PostgreSQL.
+
+    Attributes
+    ----------
+    web, workers : int
+    """
+
+    web: int = Field(default=1, ge=1, le=64)
+    workers: int = Field(default=1, ge=0, le=64)
+
+
 class ServerConfig(StepConfig):
     """Where a board keeps its things, and its limits.
 
@@ -54,6 +66,7 @@ class ServerConfig(StepConfig):
         means plain http on this machine: cookies then go without ``Secure`` and ``__Host-``.
     database : str
         Empty for SQLite in the data folder, or ``postgresql://user:password@host/name``.
+    processes : Processes
     vault_key : str
         Where the worker finds the master key: ``file:PATH`` (relative to the data folder),
         ``env:NAME``, or ``command:...`` which prints it.
@@ -82,7 +95,8 @@ class ServerConfig(StepConfig):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     public_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
-    database: str = ""
+    database: str = Field(default="", pattern=r"^(postgres(ql)?://\S+)?$")
+    processes: Processes = Processes()
     vault_key: str = "file:keys/vault.key"
     web_user: str = ""
     worker_user: str = ""
@@ -105,6 +119,15 @@ class ServerConfig(StepConfig):
             raise ValueError(
                 f"renew_seconds = {self.renew_seconds:g} must be at most half of lease_seconds = "
                 f"{self.lease_seconds:g}, so that one late renewal does not lose a lease"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _many_processes_share_a_server(self) -> Self:
+        if not self.database and max(self.processes.web, self.processes.workers) > 1:
+            raise ValueError(
+                "several processes of a kind need PostgreSQL: set "
+                'database = "postgresql://user:password@host/name"'
             )
         return self
 

@@ -1,6 +1,6 @@
-"""The small parent of a board: one web and one worker process, started again when they end.
+"""The small parent of a board: its web and worker processes, started again when they end.
 
-It holds the listening socket, so that connections wait while the web process starts again, and
+It holds the listening socket, so that connections wait while a web process starts again, and
 the write end of each child's standard input, so that no child outlives it.
 """
 
@@ -58,9 +58,15 @@ def listen(config: ServerConfig) -> socket.socket:
 @dataclass
 class _Child:
     role: Role
+    number: int = 1
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     quick_deaths: int = 0
+
+    @property
+    def name(self) -> str:
+        """``web``, ``web-2``, ..."""
+        return self.role if self.number == 1 else f"{self.role}-{self.number}"
 
     def start_at(self, max_pause_s: float) -> float:
         """When it may start again: at once, later and later when it keeps ending early."""
@@ -70,7 +76,7 @@ class _Child:
 
 @dataclass
 class Supervisor:
-    """Keeps both processes running until it is told to stop.
+    """Keeps all processes running until it is told to stop.
 
     Attributes
     ----------
@@ -83,16 +89,25 @@ class Supervisor:
     config: ServerConfig
     listener: socket.socket
     max_pause_s: float = 10.0
-    _children: list[_Child] = field(default_factory=lambda: [_Child("web"), _Child("worker")])
+    _children: list[_Child] = field(init=False)
     _stop: threading.Event = field(default_factory=threading.Event)
 
+    def __post_init__(self) -> None:
+        counts: dict[Role, int] = {
+            "web": self.config.processes.web,
+            "worker": self.config.processes.workers,
+        }
+        self._children = [
+            _Child(role, number) for role, n in counts.items() for number in range(1, n + 1)
+        ]
+
     def run(self, *, tell: Callable[[Mapping[str, Any]], None]) -> None:
-        """Start both, restart either, and drain on SIGTERM or SIGINT.
+        """Start all, restart any, and drain on SIGTERM or SIGINT.
 
         Parameters
         ----------
         tell : function
-            Called once with the address and the processes, when both have been started.
+            Called once with the address and the processes, when all have been started.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
@@ -112,15 +127,15 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process ids by role."""
-        return {one.role: one.process.pid for one in self._children if one.process}
+        """Process ids by role: ``web``, ``web-2``, ``worker``."""
+        return {one.name: one.process.pid for one in self._children if one.process}
 
     def _restart_ended(self) -> None:
         for child in self._children:
             if child.process is not None and child.process.poll() is not None:
                 lived = time.monotonic() - child.started
                 child.quick_deaths = child.quick_deaths + 1 if lived < _QUICK_DEATH_S else 0
-                log("process.ended", role=child.role, status=child.process.returncode)
+                log("process.ended", role=child.name, status=child.process.returncode)
                 _close(child.process)
                 child.process = None
             if child.process is None and time.monotonic() >= child.start_at(self.max_pause_s):
@@ -144,7 +159,7 @@ class Supervisor:
         )
 
     def _drain(self) -> None:
-        """Ask both to finish what they do; end them when they do not."""
+        """Ask all to finish what they do; end them when they do not."""
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             with contextlib.suppress(ProcessLookupError):

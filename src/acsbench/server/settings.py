@@ -6,9 +6,9 @@
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from acsbench.server.config import ServerConfig, load_config
+from acsbench.server.postgres import postgres_settings
 from acsbench.server.sign_in.session_key import read_session_key
 
 __all__: list[str] = []
@@ -32,15 +32,7 @@ def _database(config: ServerConfig) -> dict[str, Any]:
                 "init_command": _SQLITE_PRAGMAS,
             },
         }
-    address = urlsplit(config.database)
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": address.path.lstrip("/"),
-        "HOST": address.hostname or "",
-        "PORT": address.port or "",
-        "USER": unquote(address.username or ""),
-        "PASSWORD": unquote(address.password or ""),
-    }
+    return postgres_settings(config.database, pooled=os.environ.get("ACSBENCH_ROLE") == "web")
 
 
 def _hosts(config: ServerConfig) -> list[str]:

@@ -99,7 +99,8 @@ def _statements(rule: Rule, vendor: str) -> list[str]:
         return [drop, f"{create} WHEN {rule.when} {body}"]
     # a condition with a query may not stand in WHEN on PostgreSQL, so it stands in the body
     row = "OLD" if rule.event == "DELETE" else "NEW"
-    body = f"IF {rule.when} THEN RAISE EXCEPTION '{rule.message}'; END IF; RETURN {row};"
+    refusal = f"RAISE EXCEPTION '{rule.message}' USING ERRCODE = 'integrity_constraint_violation'"
+    body = f"IF {rule.when} THEN {refusal}; END IF; RETURN {row};"
     head = f"CREATE OR REPLACE FUNCTION {rule.name}() RETURNS trigger LANGUAGE plpgsql"
     return [
         f"{head} AS $$ BEGIN {body} END $$",
