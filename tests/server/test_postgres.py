@@ -17,7 +17,7 @@ from acsbench.server.config import load_config
 from acsbench.server.postgres import postgres_settings
 
 HERE = Path(__file__).parent
-AGAIN = ("models", "queue", "quota", "accept", "boards", "board_road")
+AGAIN = ("models", "queue", "quota", "accept", "boards", "limiter", "board_road")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
-"""Rate limits of this process: a bucket for each key that refills evenly.
+"""Rate limits: a bucket for each key that refills evenly.
 
-Places of teams, which decide over scores, are counted in the database; these limits only keep one
-client from taking the machine, so each web process keeps its own.
+A board on SQLite has one web process, which keeps the buckets in its memory; on PostgreSQL all
+web processes share those of the database.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
+
 from acsbench.server.problems import Problem
+from acsbench.server.shared_limits import take_shared
 
 __all__ = ["Limiter", "Streams"]
 
@@ -20,12 +23,25 @@ _MAX_KEYS = 10_000
 
 
 class Limiter:
-    """At most `per_minute` requests a minute for each key, as many of them at once."""
+    """At most `per_minute` requests a minute for each key, as many of them at once.
 
-    def __init__(self, per_minute: int) -> None:
+    Parameters
+    ----------
+    per_minute : int
+    name : str
+        Keeps the keys of one limit apart from those of others.
+    """
+
+    def __init__(self, per_minute: int, name: str = "") -> None:
         self.per_minute = per_minute
+        self.name = name
         self._buckets: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the buckets are in the database; asking it may then wait."""
+        return settings.BOARD.sqlite_file is None
 
     def take(self, key: str) -> None:
         """Count one request.
@@ -35,6 +51,21 @@ class Limiter:
         Problem
             429, with the seconds to wait.
         """
+        if self.is_shared:
+            granted, left = take_shared(f"{self.name}:{key}", per_minute=self.per_minute)
+        else:
+            granted, left = self._take_here(key)
+        if not granted:
+            wait = max(1, round((1 - left) / (self.per_minute / 60)))
+            raise Problem(
+                429,
+                "rate_limited",
+                f"More than {self.per_minute} requests of this kind in a minute. "
+                f"Wait {wait} seconds.",
+                headers={"Retry-After": str(wait)},
+            )
+
+    def _take_here(self, key: str) -> tuple[bool, float]:
         now = time.monotonic()
         rate = self.per_minute / 60
         with self._lock:
@@ -44,15 +75,7 @@ class Limiter:
             self._buckets[key] = (left - 1 if granted else left, now)
             if len(self._buckets) > _MAX_KEYS:
                 self._forget(now)
-        if not granted:
-            wait = max(1, round((1 - left) / rate))
-            raise Problem(
-                429,
-                "rate_limited",
-                f"More than {self.per_minute} requests of this kind in a minute. "
-                f"Wait {wait} seconds.",
-                headers={"Retry-After": str(wait)},
-            )
+        return granted, left
 
     def _forget(self, now: float) -> None:
         """Drop keys whose bucket is full again: they are as new."""
@@ -60,7 +83,7 @@ class Limiter:
 
 
 class Streams:
-    """How many event streams each account holds open."""
+    """How many event streams each account holds open at this web process."""
 
     def __init__(self, most: int) -> None:
         self.most = most

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
@@ -38,14 +38,16 @@ def with_request_id(
     get_response: Callable[[HttpRequest], Answer | Awaitable[Answer]],
 ) -> Callable[[HttpRequest], Answer | Awaitable[Answer]]:
     """Give each request its id, limit its address, set headers, and log how it ended."""
-    limiter = Limiter(settings.BOARD.limits.per_address)
+    limiter = Limiter(settings.BOARD.limits.per_address, "address")
     headers = security_headers(settings.BOARD)
 
     if iscoroutinefunction(get_response):
 
         async def handle_async(request: HttpRequest) -> Answer:
             started = time.monotonic()
-            answer = _refused(request, limiter)
+            answer = await (_refused_shared if limiter.is_shared else _refused_here)(
+                request, limiter
+            )
             if answer is None:
                 answer = await get_response(request)
             return _finished(request, answer, started, headers)
@@ -60,6 +62,10 @@ def with_request_id(
     return handle
 
 
+async def _refused_here(request: HttpRequest, limiter: Limiter) -> Answer | None:
+    return _refused(request, limiter)
+
+
 def _refused(request: HttpRequest, limiter: Limiter) -> Answer | None:
     if request.path.endswith(_UNLIMITED):
         return None
@@ -68,6 +74,9 @@ def _refused(request: HttpRequest, limiter: Limiter) -> Answer | None:
     except Problem as problem:
         return problem_response(problem, request_id=request_id(request))
     return None
+
+
+_refused_shared = sync_to_async(_refused)
 
 
 def _finished(

@@ -6,6 +6,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from acsbench.server.config import ServerConfig, load_config
 from acsbench.server.postgres import postgres_settings

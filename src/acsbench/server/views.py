@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpRequest
+
+from acsbench.server.config import ServerConfig
 from acsbench.server.models import State, Submission
 from acsbench.server.queue import waiting
 from acsbench.server.standings import to_minute
 
-__all__ = ["submission_out"]
+__all__ = ["public_address", "submission_out"]
+
+
+def public_address(request: HttpRequest, config: ServerConfig) -> str:
+    """Where people reach the board: as configured, or as they reached it now."""
+    configured: str = getattr(config, "public_url", "")
+    return configured or f"{request.scheme}://{request.get_host()}"
 
 
 def submission_out(submission: Submission) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 
 from acsbench.errors import InputError
-from acsbench.server.api import account, hosts, service, submissions, tasks
+from acsbench.server.api import account, exports, hosts, service, submissions, tasks
 from acsbench.server.api.schemas import ProblemOut
 from acsbench.server.logs import log
 from acsbench.server.middleware import request_id
@@ -44,7 +44,14 @@ api = _Api(
     docs_url=None,
     urls_namespace="api",
 )
-for _router in (tasks.router, submissions.router, account.router, hosts.router, service.router):
+for _router in (
+    tasks.router,
+    exports.router,
+    submissions.router,
+    account.router,
+    hosts.router,
+    service.router,
+):
     api.add_router("", _router)
 
 

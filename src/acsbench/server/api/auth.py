@@ -20,7 +20,7 @@ class Bearer(HttpBearer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._limiter = Limiter(settings.BOARD.limits.per_account)
+        self._limiter = Limiter(settings.BOARD.limits.per_account, "account")
 
     def authenticate(self, _request: HttpRequest, token: str) -> Actor | None:
         """Return the actor behind a token; None, which is 401, for any other text."""

@@ -37,8 +37,8 @@ __all__ = ["router"]
 router = Router(tags=["submissions"], auth=Bearer())
 TeamSlug = Annotated[str | None, Query(max_length=60, description="A baseline of the host")]
 AttestationVersion = Annotated[str | None, Query(max_length=40, description="You accept it")]
-_checks = Limiter(settings.BOARD.limits.checks)
-_uploads = Limiter(settings.BOARD.limits.uploads)
+_checks = Limiter(settings.BOARD.limits.checks, "check")
+_uploads = Limiter(settings.BOARD.limits.uploads, "upload")
 _streams = Streams(settings.BOARD.limits.streams)
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from acsbench.server.api.paging import Cursor, Limit, page
 from acsbench.server.api.schemas import PairOut, TaskList, TaskOut
-from acsbench.server.models import BoardState, Task, TaskVersion
+from acsbench.server.models import Task, TaskVersion
 from acsbench.server.problems import Problem
 from acsbench.server.published import current_version
-from acsbench.server.standings import BoardOut, find_pair
+from acsbench.server.standings import find_pair
 from acsbench.server.stores import blobs
 
-__all__ = ["router"]
+__all__ = ["Number", "router", "task_out", "version_of"]
 
 router = Router(tags=["tasks"])
 
@@ -36,7 +36,14 @@ def task_out(version: TaskVersion) -> dict[str, Any]:
     }
 
 
-def _version(slug: str, number: int | None) -> TaskVersion:
+def version_of(slug: str, number: int | None) -> TaskVersion:
+    """The version asked for, or the current one.
+
+    Raises
+    ------
+    Problem
+        404, when there is none.
+    """
     if number is None:
         return current_version(slug)
     found = (
@@ -67,7 +74,7 @@ def list_tasks(request: HttpRequest, cursor: Cursor = None, limit: Limit = 50) -
 @router.get("/tasks/{slug}", response=TaskOut, summary="One task")
 def get_task(request: HttpRequest, slug: str, version: Number = None) -> dict[str, Any]:
     """Definition, limits, state and label commitment of a task."""
-    return task_out(_version(slug, version))
+    return task_out(version_of(slug, version))
 
 
 @router.get(
@@ -81,25 +88,10 @@ def get_task(request: HttpRequest, slug: str, version: Number = None) -> dict[st
 )
 def get_ids(request: HttpRequest, slug: str, version: Number = None) -> HttpResponse:
     """Give the public id list."""
-    row = _version(slug, version)
+    row = version_of(slug, version)
     answer = HttpResponse(blobs(settings.BOARD).get(row.ids_blob), content_type="text/csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="{row.name}-ids.csv"'
     return answer
-
-
-@router.get("/tasks/{slug}/board", response=BoardOut, summary="The board")
-def get_board(request: HttpRequest, slug: str, version: Number = None) -> HttpResponse:
-    """Entries with intervals, rank intervals and tie groups, and every pair in a word."""
-    row = _version(slug, version)
-    state = BoardState.objects.get(task_version=row)
-    tag = f'"{state.document_sha256[:32]}"'
-    if request.headers.get("If-None-Match") == tag:
-        return HttpResponseNotModified(headers={"ETag": tag})
-    return HttpResponse(
-        state.document,
-        content_type="application/json",
-        headers={"ETag": tag, "Cache-Control": "no-cache"},
-    )
 
 
 @router.get("/compare", response=PairOut, summary="Two entries")

@@ -19,6 +19,7 @@ __all__ = [
     "Grant",
     "Lock",
     "QuotaState",
+    "RateBucket",
     "Signal",
     "Verification",
     "WorkerBeat",
@@ -121,6 +122,15 @@ class Lock(models.Model):
     """A row to lock by name, for writers that must not overtake each other."""
 
     name = models.CharField(max_length=40, primary_key=True)
+
+
+class RateBucket(models.Model):
+    """What is left of a rate limit, where several web processes share it."""
+
+    key = models.CharField(max_length=120, primary_key=True)
+    level = models.FloatField()
+    granted = models.BooleanField()
+    at = models.DateTimeField(db_index=True)
 
 
 class BoardState(models.Model):
