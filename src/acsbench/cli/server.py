@@ -325,6 +325,56 @@ def _verified(damage: list[str], json: bool, **facts: int) -> int:
 
 
 @group.command()
+def freeze(
+    task: Annotated[str, typer.Argument(help="Task whose current version is closed for good.")],
+    target: Annotated[Path, typer.Argument(help="Folder of the site; one of before is renewed.")],
+    doi: Annotated[str, typer.Option(help="DOI of the deposited site, to be shown.")] = "",
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Close a board and write it as files that need no server: pages, tables, cards, proofs."""
+    config = _board(data, must_exist=True)
+    from acsbench.server.freezing import close_board, set_doi
+    from acsbench.server.frozen_site import write_site
+    from acsbench.server.keys import master_key
+
+    frozen = close_board(task, config, master_key(config))
+    if doi:
+        set_doi(frozen, doi)
+    facts = {
+        "task version": frozen.task_version.name,
+        "frozen at": frozen.frozen_at.isoformat(),
+        "files": write_site(frozen, target, config),
+        "site": str(target / "index.html"),
+        "doi": frozen.doi or "none yet: deposit the folder, then freeze again with --doi",
+    }
+    emit(facts, pairs(facts), as_json=json)
+
+
+@group.command("migrate-store")
+def migrate_store(
+    to: Annotated[str, typer.Option(help="s3://BUCKET/PREFIX?endpoint=..., or postgresql://...")],
+    data: Data = _DATA,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Copy the files to an object store, or the rows to PostgreSQL, comparing every one."""
+    config = _board(data, must_exist=True)
+    from acsbench.server.moving import move_files, move_rows
+
+    if to.startswith("s3://"):
+        moved, key = move_files(config, to), "blobs"
+    elif to.startswith(("postgresql://", "postgres://")):
+        moved, key = move_rows(to), "database"
+    else:
+        raise InputError(f"--to {to} is neither s3://... nor postgresql://...")
+    facts = {"moved": moved.n, "there before": moved.n_before}
+    note = f'Every one compared. Now set `{key} = "{to}"` in {config.data / "board.toml"}.'
+    emit(facts, f"{pairs(facts)}\n{note}", as_json=json)
+
+
+@group.command()
 def rescore(
     check: Annotated[
         bool, typer.Option("--check", help="Only compare; otherwise fill in new task versions.")

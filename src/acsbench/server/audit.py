@@ -47,9 +47,9 @@ def head() -> AuditEntry | None:
     return _entry(row) if row else None
 
 
-def chain() -> Iterator[AuditEntry]:
-    """All entries, in order."""
-    for row in Audit.objects.order_by("seq").iterator():
+def chain(*, using: str = "default") -> Iterator[AuditEntry]:
+    """All entries of a database, in order."""
+    for row in Audit.objects.using(using).order_by("seq").iterator():
         yield _entry(row)
 
 

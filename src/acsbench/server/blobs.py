@@ -12,7 +12,7 @@ from pathlib import Path
 from acsbench.errors import MissingPathError, StoreError
 from acsbench.leaderboard.durable_files import sync_folder, write_durably
 
-__all__ = ["Blobs"]
+__all__ = ["Blobs", "sweep_incoming"]
 
 
 class Blobs:
@@ -67,6 +67,10 @@ class Blobs:
         """Hashes of all files, sorted."""
         yield from sorted(path.name for path in self.folder.glob("??/*"))
 
+    def is_usable(self) -> bool:
+        """Whether files can be written."""
+        return os.access(self.folder, os.W_OK)
+
     def sweep(self, known: Callable[[], Container[str]], *, before: float) -> int:
         """Remove files that nothing refers to and unfinished uploads, older than a time.
 
@@ -78,8 +82,7 @@ class Blobs:
         before : float
             Seconds since the epoch; younger files may belong to an upload that goes on now.
         """
-        unfinished = (path for path in self.incoming.iterdir() if path.suffix != ".lock")
-        removed = sum(_remove(path, before) for path in unfinished)
+        removed = sweep_incoming(self.incoming, before=before)
         old = [path for path in self.folder.glob("??/*") if _modified(path) < before]
         keep = known() if old else ()
         for path in old:
@@ -87,6 +90,12 @@ class Blobs:
                 with _locked(path.parent, fcntl.LOCK_EX):  # no `put` between look and removal
                     removed += _remove(path, before)
         return removed
+
+
+def sweep_incoming(folder: Path, *, before: float) -> int:
+    """Remove uploads that were never finished, older than a time."""
+    unfinished = (path for path in folder.iterdir() if path.suffix != ".lock")
+    return sum(_remove(path, before) for path in unfinished)
 
 
 @contextmanager

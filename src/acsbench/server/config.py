@@ -67,6 +67,10 @@ class ServerConfig(StepConfig):
     database : str
         Empty for SQLite in the data folder, or ``postgresql://user:password@host/name``.
     processes : Processes
+    blobs : str
+        Empty for files in the data folder, or
+        ``s3://bucket/prefix?endpoint=https://store.example.org`` with credentials in the
+        environment.
     vault_key : str
         Where the worker finds the master key: ``file:PATH`` (relative to the data folder),
         ``env:NAME``, or ``command:...`` which prints it.
@@ -97,6 +101,7 @@ class ServerConfig(StepConfig):
     public_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
     database: str = Field(default="", pattern=r"^(postgres(ql)?://\S+)?$")
     processes: Processes = Processes()
+    blobs: str = Field(default="", pattern=r"^(s3://\S+)?$")
     vault_key: str = "file:keys/vault.key"
     web_user: str = ""
     worker_user: str = ""
@@ -142,8 +147,8 @@ class ServerConfig(StepConfig):
         return self.public_url or f"http://{self.host}:{self.port}"
 
     @property
-    def blobs(self) -> Path:
-        """Accepted files, by their SHA-256."""
+    def blob_folder(self) -> Path:
+        """Accepted files, by their SHA-256, when they are on this disk."""
         return self.data / "blobs"
 
     @property

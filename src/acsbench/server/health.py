@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from acsbench.server.config import ServerConfig
 from acsbench.server.models import WorkerBeat
 from acsbench.server.queue import waiting
+from acsbench.server.stores import blobs
 
 __all__ = ["Readiness", "readiness"]
 
@@ -49,7 +50,7 @@ def readiness(config: ServerConfig) -> Readiness:
         database = True
     except DatabaseError:
         database, worker, age = False, False, 0.0
-    files = all(os.access(path, os.W_OK) for path in (config.blobs, config.incoming))
+    files = os.access(config.incoming, os.W_OK) and blobs(config).is_usable()
     return Readiness(database=database, files=files, worker=worker, oldest_waiting_s=round(age, 1))
 
 

@@ -113,7 +113,7 @@ def give_to_users(config: ServerConfig) -> None:
     for folder in (config.data, *(config.data / name for name in _WEBS)):
         os.chown(folder, web.pw_uid, web.pw_gid)
         folder.chmod(0o2770)
-    for shared in (*config.data.glob("board.sqlite3*"), *config.blobs.rglob("*")):
+    for shared in (*config.data.glob("board.sqlite3*"), *config.blob_folder.rglob("*")):
         os.chown(shared, web.pw_uid, web.pw_gid)
         shared.chmod(0o2770 if shared.is_dir() else 0o660)
     for name in _WORKERS:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Container, Iterator
+from functools import lru_cache, partial
+from typing import Any, Protocol
 
 from acsbench.leaderboard.receipts import SigningKey, read_signing_key
 from acsbench.server.blobs import Blobs
 from acsbench.server.config import ServerConfig
+from acsbench.server.object_blobs import ObjectBlobs
+from acsbench.server.turns import sweep_guard
 
 __all__ = [
     "METRICS_TOKEN",
     "PUBLIC_KEYS",
     "RECEIPT_KEY",
     "SCORE_KEY",
+    "BlobStore",
     "blobs",
+    "blobs_at",
     "published_keys",
     "signing_key",
 ]
@@ -28,9 +33,36 @@ PUBLIC_KEYS = "public-keys.json"
 METRICS_TOKEN = "metrics.token"  # noqa: S105  the name of a file
 
 
-def blobs(config: ServerConfig) -> Blobs:
+class BlobStore(Protocol):
+    """Where accepted files are: written durably before anybody is told, read by their hash."""
+
+    def put(self, content: bytes, *, sha256: str) -> None:
+        """Write content; a new date for what is there."""
+
+    def get(self, sha256: str) -> bytes:
+        """Read content and compare its hash."""
+
+    def all(self) -> Iterator[str]:
+        """Hashes of everything, sorted."""
+
+    def is_usable(self) -> bool:
+        """Whether files can be taken now."""
+
+    def sweep(self, known: Callable[[], Container[str]], *, before: float) -> int:
+        """Remove what nothing refers to and is older than a time."""
+
+
+def blobs(config: ServerConfig) -> BlobStore:
     """Accepted files and id lists of a board."""
-    return Blobs(config.blobs, incoming=config.incoming)
+    if config.blobs:
+        return blobs_at(config.blobs, config)
+    return Blobs(config.blob_folder, incoming=config.incoming)
+
+
+@lru_cache(maxsize=4)
+def blobs_at(address: str, config: ServerConfig) -> ObjectBlobs:
+    """The store at an address; connections are kept for the whole of a process."""
+    return ObjectBlobs(address, incoming=config.incoming, guard=partial(sweep_guard, config))
 
 
 @lru_cache(maxsize=2)

@@ -13,7 +13,10 @@ from acsbench.server.config import ServerConfig
 from acsbench.server.models import TaskVersion, Team
 from acsbench.server.problems import Problem
 
-__all__ = ["one_at_a_time"]
+__all__ = ["one_at_a_time", "sweep_guard"]
+
+_SWEEP = 0x5EE9
+"""Number of the lock; turns of teams are pairs of numbers, which PostgreSQL keeps apart."""
 
 
 @contextmanager
@@ -38,6 +41,23 @@ def one_at_a_time(team: Team, version: TaskVersion, config: ServerConfig) -> Ite
                 headers={"Retry-After": "1"},
             )
         yield
+
+
+@contextmanager
+def sweep_guard(config: ServerConfig, is_alone: bool) -> Iterator[None]:
+    """Hold the lock between writers of files, who share it, and the sweep, which is alone."""
+    if connection.vendor != "postgresql":
+        with (config.incoming / "sweep.lock").open("ab") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+            yield
+        return
+    kind = "" if is_alone else "_shared"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_advisory_lock{kind}(%s)", [_SWEEP])
+        try:
+            yield
+        finally:
+            cursor.execute(f"SELECT pg_advisory_unlock{kind}(%s)", [_SWEEP])
 
 
 @contextmanager

@@ -9,7 +9,7 @@ def _unlogged(_apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("board", "0002_quota_state_only_locks")]
+    dependencies = [("board", "0003_index_by_state")]
 
     operations = [
         migrations.CreateModel(

@@ -16,6 +16,7 @@ __all__ = [
     "Attempt",
     "Audit",
     "BoardState",
+    "Freeze",
     "Grant",
     "Lock",
     "QuotaState",
@@ -151,6 +152,21 @@ class BoardState(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+
+class Freeze(models.Model):
+    """What a board showed when it was closed for good; `acsbench server freeze` writes it out."""
+
+    task_version = models.OneToOneField(
+        TaskVersion, on_delete=models.PROTECT, related_name="freeze"
+    )
+    document = models.TextField()
+    details = models.JSONField()
+    provenance = models.JSONField()
+    audit_seq = models.PositiveBigIntegerField()
+    audit_hash = models.CharField(max_length=64)
+    doi = models.CharField(max_length=200, blank=True)
+    frozen_at = models.DateTimeField(default=timezone.now)
 
 
 class WorkerBeat(models.Model):
