@@ -28,6 +28,11 @@ ROUTES = (
     Route("GET", "/tasks/acs", ALL),
     Route("GET", "/tasks/acs/ids.csv", ALL),
     Route("GET", "/tasks/acs/board", ALL),
+    Route("GET", "/tasks/acs/board.csv", ALL),
+    Route("GET", "/tasks/acs/board.json", ALL),
+    Route("GET", "/tasks/acs/board.parquet", ALL),
+    Route("GET", "/tasks/acs/croissant.json", ALL),
+    Route("GET", "/badge/{entry}.svg", ALL),
     Route("GET", "/compare?a={entry}&b={rival}", ALL),
     Route("GET", "/audit/head", ALL),
     Route("GET", "/keys", ALL),
@@ -68,12 +73,22 @@ ROUTES = (
         204,
     ),
     Route("GET", "/tasks/acs/undisclosed", ("steward",)),
+    Route("GET", "/webhooks", ROLES[1:]),
+    Route(
+        "POST",
+        "/webhooks",
+        ("ada", "bob", "host", "steward"),
+        {"task": "acs", "url": "https://x.example.org/", "events": ["board.changed"]},
+        409,  # this board sends none; who may not ask learns not even that
+    ),
+    Route("DELETE", "/webhooks/{webhook}", ("ada",), status=204),
 )
 
 
 @pytest.fixture
 def board(config, tmp_path):  # type: ignore[no-untyped-def]
     """Two entries, a spare scored submission of ada, and a token of ada that may only read."""
+    from acsbench.server.models import Webhook
     from acsbench.server.operate import new_token
 
     world = make_world(config, tmp_path, text=SMALL + GENEROUS)
@@ -87,6 +102,9 @@ def board(config, tmp_path):  # type: ignore[no-untyped-def]
     world.work()
     world.tokens["reader"] = new_token("ada@example.org", scopes=["read"], days=1).text
     ids["token"] = new_token("ada@example.org", scopes=["read"], days=1).row.public_id
+    ids["webhook"] = Webhook.objects.create(
+        account=world.accounts["ada"], task=world.version.task, url="https://x", secret="x"
+    ).public_id
     world.ids = ids
     return world
 

@@ -1,6 +1,6 @@
-"""Start one process of a board: ``python -m acsbench.server web|worker DATA_FOLDER [SOCKET]``.
+"""Start one process of a board: ``python -m acsbench.server ROLE DATA_FOLDER [SOCKET]``.
 
-`acsbench serve` starts both; this is what it runs.
+Roles are web, worker and courier. `acsbench serve` starts them all; this is what it runs.
 """
 
 from __future__ import annotations

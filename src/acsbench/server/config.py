@@ -88,6 +88,12 @@ class ServerConfig(StepConfig):
         Files without a submission are removed after that.
     key_days : float
         How long an idempotency key is remembered.
+    webhooks : bool
+        Whether `serve` starts the courier, which calls the addresses that teams and hosts gave.
+    webhook_pause_seconds : float
+        Before the second of six tries; each later pause is five times as long.
+    webhooks_to_this_machine : bool
+        Allow plain http to this machine. For tests.
     notice : str
         A sentence at the head of every page: that this is a demo, say.
     limits : RateLimits
@@ -114,6 +120,9 @@ class ServerConfig(StepConfig):
     max_upload_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
     orphan_hours: Seconds = 24.0
     key_days: Seconds = 7.0
+    webhooks: bool = False
+    webhook_pause_seconds: Seconds = 30.0
+    webhooks_to_this_machine: bool = False
     notice: str = Field(default="", max_length=300)
     limits: RateLimits = RateLimits()
     sign_in: SignIn = SignIn()

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from acsbench.server.models import Account, ApiToken, Membership, Submission, Task, TaskRole, Team
+from acsbench.server.models import (
+    Account,
+    ApiToken,
+    Membership,
+    Submission,
+    Task,
+    TaskRole,
+    Team,
+    Webhook,
+)
 
 __all__ = ["VISITOR", "Action", "Actor", "may", "team_of"]
 
@@ -26,6 +35,8 @@ class Action(StrEnum):
     GRANT = "grant more places"
     ALLOW_LEAK = "let feedback go on beyond the leak budget"
     READ_UNDISCLOSED = "see undisclosed scores"
+    ADD_WEBHOOK = "add a webhook"
+    DELETE_WEBHOOK = "delete a webhook"
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ class Actor:
 
 
 VISITOR = Actor()
-Target = Task | Submission | Team | ApiToken
+Target = Task | Submission | Team | ApiToken | Webhook
 
 
 def may(actor: Actor, action: Action, target: Target, *, task: Task | None = None) -> bool:
@@ -53,7 +64,7 @@ def may(actor: Actor, action: Action, target: Target, *, task: Task | None = Non
     ----------
     actor : Actor
     action : Action
-    target : Task, Submission, Team or ApiToken
+    target : Task, Submission, Team, ApiToken or Webhook
         What it is done to.
     task : Task, optional
         The task a team acts on; a submission and a task know theirs.
@@ -113,7 +124,7 @@ def _takes_part(account: Account, _: Target, task: Task | None) -> bool:
 
 
 def _owns(account: Account, target: Target, _: Task | None) -> bool:
-    return isinstance(target, ApiToken) and target.account_id == account.pk
+    return isinstance(target, ApiToken | Webhook) and target.account_id == account.pk
 
 
 _RULES: dict[Action, tuple[str, Callable[[Account, Target, Task | None], bool]]] = {
@@ -129,5 +140,7 @@ _RULES: dict[Action, tuple[str, Callable[[Account, Target, Task | None], bool]]]
     Action.GRANT: ("submit", _is_host),
     Action.ALLOW_LEAK: ("submit", _is_host),
     Action.READ_UNDISCLOSED: ("read", _is_steward),
+    Action.ADD_WEBHOOK: ("submit", _takes_part),
+    Action.DELETE_WEBHOOK: ("submit", _owns),
 }
 """Scope of the token, and what must hold between account and object."""

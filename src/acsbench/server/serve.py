@@ -1,4 +1,4 @@
-"""The small parent of a board: its web and worker processes, started again when they end.
+"""The small parent of a board: its web, worker and courier processes, started again when they end.
 
 It holds the listening socket, so that connections wait while a web process starts again, and
 the write end of each child's standard input, so that no child outlives it.
@@ -26,7 +26,7 @@ from acsbench.server.setup import has_two_users
 
 __all__ = ["Supervisor", "listen"]
 
-Role = Literal["web", "worker"]
+Role = Literal["web", "worker", "courier"]
 _LOOK_EVERY_S = 0.05
 _QUICK_DEATH_S = 5.0
 _DRAIN_S = 30.0
@@ -96,6 +96,7 @@ class Supervisor:
         counts: dict[Role, int] = {
             "web": self.config.processes.web,
             "worker": self.config.processes.workers,
+            "courier": int(self.config.webhooks),
         }
         self._children = [
             _Child(role, number) for role, n in counts.items() for number in range(1, n + 1)
@@ -187,7 +188,7 @@ def _as_user(role: Role, config: ServerConfig) -> dict[str, Any]:
     if not has_two_users(config):
         return {}
     web = pwd.getpwnam(config.web_user)
-    own = web if role == "web" else pwd.getpwnam(config.worker_user)
+    own = pwd.getpwnam(config.worker_user) if role == "worker" else web
     return {"user": own.pw_uid, "group": own.pw_gid, "extra_groups": [web.pw_gid]}
 
 

@@ -11,7 +11,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 
 from acsbench.errors import InputError
-from acsbench.server.api import account, exports, hosts, service, submissions, tasks
+from acsbench.server.api import account, exports, hosts, service, submissions, tasks, webhooks
 from acsbench.server.api.schemas import ProblemOut
 from acsbench.server.logs import log
 from acsbench.server.middleware import request_id
@@ -50,6 +50,7 @@ for _router in (
     submissions.router,
     account.router,
     hosts.router,
+    webhooks.router,
     service.router,
 ):
     api.add_router("", _router)

@@ -24,6 +24,7 @@ from acsbench.server.models.records import (
 )
 from acsbench.server.models.submissions import Entry, Result, State, Submission
 from acsbench.server.models.tasks import Task, TaskVersion
+from acsbench.server.models.webhooks import CourierPlace, Delivery, Webhook
 
 __all__ = [
     "Account",
@@ -32,6 +33,8 @@ __all__ = [
     "Attestation",
     "Audit",
     "BoardState",
+    "CourierPlace",
+    "Delivery",
     "Entry",
     "Freeze",
     "Grant",
@@ -49,5 +52,6 @@ __all__ = [
     "TaskVersion",
     "Team",
     "Verification",
+    "Webhook",
     "WorkerBeat",
 ]
