@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 
 from django.apps import apps
 from django.core.management import call_command
@@ -25,6 +25,7 @@ __all__ = ["Moved", "move_files", "move_rows"]
 
 _TARGET = "move_target"
 _CHUNK = 500
+_MADE_BY_MIGRATE = ("contenttypes", "auth")
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,11 @@ def move_rows(address: str) -> Moved:
     """
     with _target(address):
         call_command("migrate", database=_TARGET, verbosity=0, interactive=False)
-        models = apps.get_app_config("board").get_models(include_auto_created=True)
-        tables = [one for one in models if one._meta.managed]
+        tables = [
+            one
+            for one in apps.get_models(include_auto_created=True)
+            if one._meta.managed and one._meta.app_label not in _MADE_BY_MIGRATE
+        ]
         taken = [
             one._meta.db_table for one in tables if one._default_manager.using(_TARGET).exists()
         ]
@@ -126,7 +130,7 @@ def _verify(models: list[type[Model]]) -> None:
             model._default_manager.using(name).order_by("pk").values().iterator(_CHUNK)
             for name in ("default", _TARGET)
         )
-        for ours, theirs in zip(here, there, strict=True):
+        for ours, theirs in zip_longest(here, there):
             if ours != theirs:
                 raise StepError(f"A row of {model._meta.db_table} is not the same there.")
     verify_chain(audit.chain(using=_TARGET))

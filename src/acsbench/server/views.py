@@ -16,8 +16,7 @@ __all__ = ["public_address", "submission_out"]
 
 def public_address(request: HttpRequest, config: ServerConfig) -> str:
     """Where people reach the board: as configured, or as they reached it now."""
-    configured: str = getattr(config, "public_url", "")
-    return configured or f"{request.scheme}://{request.get_host()}"
+    return config.public_url or f"{request.scheme}://{request.get_host()}"
 
 
 def submission_out(submission: Submission) -> dict[str, Any]:

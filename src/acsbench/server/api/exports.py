@@ -139,6 +139,6 @@ def badge(request: HttpRequest, public_id: str) -> HttpResponse:
         content_type="image/svg+xml",
         headers={
             "Cache-Control": "public, max-age=300",
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+            "Cross-Origin-Resource-Policy": "cross-origin",
         },
     )

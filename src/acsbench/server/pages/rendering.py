@@ -8,6 +8,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
@@ -46,13 +47,13 @@ def draw(
     assets : str
         Where style sheet and script of a frozen page lie, relative to it: ``""`` or ``"../"``.
     """
-    where = {"assets": assets, "css_query": ""} if frozen else served(request)
+    where = served(request) | ({"assets": assets, "css_query": ""} if frozen else {})
     return render_to_string(template, {**where, "frozen": frozen, **context}, request)
 
 
 def served(_: HttpRequest | None) -> dict[str, str]:
     """Where pages of the server find style sheet and script; for pages of others too."""
-    return {"assets": "/assets/", "css_query": _query()}
+    return {"assets": "/assets/", "css_query": _query(), "notice": settings.BOARD.notice}
 
 
 def page(

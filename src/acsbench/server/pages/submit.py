@@ -26,7 +26,7 @@ from acsbench.server.quota import places, refusals_left
 
 __all__ = ["submit"]
 
-_uploads = Limiter(settings.BOARD.limits.uploads)
+_uploads = Limiter(settings.BOARD.limits.uploads, "upload")
 _MOST_COMMENT = 500
 
 
