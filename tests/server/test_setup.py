@@ -36,7 +36,7 @@ def test_postgresql_is_a_matter_of_configuration() -> None:
 
     found = _database(ServerConfig(database="postgresql://me:p%40ss@db.example.org:5433/board"))
     assert found["ENGINE"] == "django.db.backends.postgresql"
-    assert (found["HOST"], found["PORT"], found["NAME"]) == ("db.example.org", 5433, "board")
+    assert (found["HOST"], int(found["PORT"]), found["NAME"]) == ("db.example.org", 5433, "board")
     assert (found["USER"], found["PASSWORD"]) == ("me", "p@ss")
 
 

@@ -54,8 +54,8 @@ def safe_cell(text: str | None) -> str | None:
 
 def board_table(board: BoardOut) -> pl.DataFrame:
     """One row an entry; each metric with the ends of its interval, as the decimal strings shown."""
-    metrics = [one["metric"] for one in board.entries[0].panel] if board.entries else []
-    columns = {
+    metrics = [str(one["metric"]) for one in board.entries[0].panel] if board.entries else []
+    columns: dict[str, type[pl.DataType]] = {
         **dict.fromkeys(_RANKS, pl.Int64),
         **dict.fromkeys(_TEXTS[:4], pl.String),
         **dict.fromkeys(_FLAGS, pl.Boolean),
@@ -66,7 +66,7 @@ def board_table(board: BoardOut) -> pl.DataFrame:
 
 
 def _row(entry: EntryRow) -> dict[str, Any]:
-    figures = {}
+    figures: dict[str, Any] = {}
     for one in entry.panel:
         figures |= {f"{one['metric']}{end}": one[key] for end, key in _ENDS}
     return {

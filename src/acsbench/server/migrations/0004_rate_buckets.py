@@ -1,9 +1,11 @@
 """Buckets of rate limits, for boards with several web processes."""
 
+from typing import Any
+
 from django.db import migrations, models
 
 
-def _unlogged(_apps, schema_editor):
+def _unlogged(_apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("ALTER TABLE board_ratebucket SET UNLOGGED")
 

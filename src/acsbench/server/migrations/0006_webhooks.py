@@ -1,5 +1,7 @@
 """Webhooks and their deliveries."""
 
+from __future__ import annotations
+
 import django.db.models.deletion
 import django.utils.timezone
 from django.conf import settings
@@ -11,14 +13,14 @@ import acsbench.server.names
 _ID = models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")
 
 
-def _public_id():
+def _public_id() -> models.CharField[str, str]:
     return models.CharField(
         default=acsbench.server.names.new_public_id, editable=False, max_length=24, unique=True
     )
 
 
 class Migration(migrations.Migration):
-    dependencies = [("board", "0021_growth_freeze")]
+    dependencies = [("board", "0005_freeze")]
 
     operations = [
         migrations.CreateModel(

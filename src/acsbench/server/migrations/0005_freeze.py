@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("board", "0020_growth_rate_buckets")]
+    dependencies = [("board", "0004_rate_buckets")]
 
     operations = [
         migrations.CreateModel(
