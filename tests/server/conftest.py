@@ -67,6 +67,9 @@ def config(_template: tuple[ServerConfig, Path]) -> Iterator[ServerConfig]:
     published._published.cache_clear()
     stores.signing_key.cache_clear()
     yield config
+    from acsbench.server.pages import board_page
+
+    board_page.confirm().close()
     connections.close_all()
 
 

@@ -133,3 +133,50 @@ def test_a_frozen_page_needs_no_server(ranked) -> None:
     assert [link for link in inside if not link.startswith("/api/")] == []
     assert "<form" not in page
     assert 'href="page.css"' in page
+
+
+def test_a_page_that_was_drawn_is_served_before_django_is_asked(ranked) -> None:
+    import asyncio
+
+    from acsbench.server.pages.confirm import Confirm
+    from acsbench.server.pages.early import EarlyBoard
+    from acsbench.server.pages.rendered import RenderedPages
+
+    asked, pages = [], RenderedPages()
+
+    async def django(scope, receive, send) -> None:
+        asked.append(scope["path"])
+
+    confirm = Confirm(ranked.config.sqlite_file)
+    early = EarlyBoard(django, ranked.config, pages, confirm)
+
+    def get(path: str = "/tasks/acs/board/", query: bytes = b"", **headers: str) -> list[dict]:
+        sent: list[dict] = []
+
+        async def send(event) -> None:
+            sent.append(event)
+
+        said = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": query}
+        asyncio.run(early(scope | {"headers": said}, None, send))
+        return sent
+
+    assert get() == []
+    version, sha256 = confirm.published("acs")
+    page = pages.get((version, sha256, "", "all", "rank"), lambda: "<p>a board</p>")
+    start, body = get()
+    headers = dict(start["headers"])
+    assert (start["status"], body["body"]) == (200, page.html)
+    assert headers[b"content-security-policy"].startswith(b"default-src 'none'")
+    start, body = get(if_none_match=headers[b"etag"].decode())
+    assert (start["status"], body["body"]) == (304, b"")
+    start, body = get(accept_encoding="br, gzip")
+    assert gzip.decompress(body["body"]) == page.html
+    asked.clear()
+    assert get(query=b"show=teams") == get("/tasks/nix/board/") == get("/") == []
+    assert len(asked) == 3
+    from acsbench.server.models import BoardState
+
+    BoardState.objects.update(document_sha256="0" * 64)
+    assert get() == []
+    confirm.close()

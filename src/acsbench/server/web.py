@@ -17,7 +17,6 @@ from acsbench.server.config import ServerConfig
 from acsbench.server.edge import Edge
 from acsbench.server.logs import log
 from acsbench.server.pages.early import EarlyBoard
-from acsbench.server.pages.rendered import RenderedPages
 from acsbench.server.parent import leave_with_parent
 
 __all__ = ["main"]
@@ -31,10 +30,10 @@ def main(config: ServerConfig, descriptor: str) -> None:
     leave_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     django = cast("ASGI3Application", get_asgi_application())
     import_module(settings.ROOT_URLCONF)  # now, not while the first visitor waits
-    pages: RenderedPages = import_module("acsbench.server.pages.board_page").PAGES
+    board_page = import_module("acsbench.server.pages.board_page")
     server = uvicorn.Server(
         uvicorn.Config(
-            EarlyBoard(Edge(django, config), config, pages),
+            EarlyBoard(Edge(django, config), config, board_page.PAGES, board_page.confirm()),
             http="h11",
             h11_max_incomplete_event_size=_MAX_HEADER,
             lifespan="off",

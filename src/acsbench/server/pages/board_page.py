@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from acsbench.server.models import BoardState, TaskVersion
 from acsbench.server.pages.board import board_view
+from acsbench.server.pages.confirm import Confirm
 from acsbench.server.pages.rendered import RenderedPages, answer
 from acsbench.server.pages.rendering import draw
 from acsbench.server.problems import Problem
 
-__all__ = ["PAGES", "board", "board_html"]
+__all__ = ["PAGES", "board", "board_html", "confirm"]
 
 PAGES = RenderedPages()
 """Of this process; a key is ``(task version, hash of the published document, show, sort)``."""
 
 
-def board(request: HttpRequest, slug: str) -> HttpResponse:
-    """The board of a task: the current version, or the one asked for."""
+async def board(request: HttpRequest, slug: str) -> HttpResponse:
+    """The board of a task: the current version, or the one asked for.
+
+    A page that was drawn before needs no thread, and no connection of Django's.
+    """
+    asked = (request.GET.get("show", "all")[:20], request.GET.get("sort", "rank")[:40])
+    published = None if request.GET.get("version") else confirm().published(slug)
+    kept = None if published is None else PAGES.peek((*published, "", *asked))
+    if kept is not None:
+        return answer(request, kept)
+    return await sync_to_async(_drawn)(request, slug)
+
+
+@lru_cache(maxsize=1)
+def confirm() -> Confirm:
+    """What this process confirms published boards by."""
+    return Confirm(settings.BOARD.sqlite_file)
+
+
+def _drawn(request: HttpRequest, slug: str) -> HttpResponse:
     number = request.GET.get("version", "")
     show, sort = request.GET.get("show", "all"), request.GET.get("sort", "rank")
     pk, sha256 = _published(slug, number)

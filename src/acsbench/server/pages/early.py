@@ -7,24 +7,17 @@ process has drawn it already. Anything else goes on to the view, which draws it.
 from __future__ import annotations
 
 import re
-import sqlite3
-from contextlib import suppress
-from pathlib import Path
 
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 
 from acsbench.server.config import ServerConfig
 from acsbench.server.headers import security_headers
+from acsbench.server.pages.confirm import Confirm
 from acsbench.server.pages.rendered import Body, RenderedPages, chosen
 
 __all__ = ["EarlyBoard"]
 
 _BOARD = re.compile(r"/tasks/([a-z][a-z0-9_-]{0,39})/board/")
-_PUBLISHED = """
-SELECT s.task_version_id, s.document_sha256 FROM board_boardstate s
-JOIN board_taskversion v ON v.id = s.task_version_id JOIN board_task t ON t.id = v.task_id
-WHERE t.slug = ? AND v.state IN ('open', 'closed')
-"""
 
 
 class EarlyBoard:
@@ -39,13 +32,16 @@ class EarlyBoard:
     config : ServerConfig
     pages : RenderedPages
         What the view of the board has drawn.
+    confirm : Confirm
+        Says which board is published.
     """
 
-    def __init__(self, app: ASGI3Application, config: ServerConfig, pages: RenderedPages) -> None:
+    def __init__(
+        self, app: ASGI3Application, config: ServerConfig, pages: RenderedPages, confirm: Confirm
+    ) -> None:
         self.app = app
         self._pages = pages
-        self._file = config.sqlite_file
-        self._database: sqlite3.Connection | None = None
+        self._confirm = confirm
         same = {**security_headers(config), "Content-Type": "text/html; charset=utf-8"}
         same |= {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         self._headers = [(k.lower().encode(), v.encode()) for k, v in same.items()]
@@ -65,23 +61,11 @@ class EarlyBoard:
         await self.app(scope, receive, send)
 
     def _find(self, slug: str, accepted: str) -> Body | None:
-        published = self._published(slug)
+        published = self._confirm.published(slug)
         if published is None:
             return None
         page = self._pages.peek((*published, "", "all", "rank"))
         return None if page is None else chosen(page, accepted)
-
-    def _published(self, slug: str) -> tuple[int, str] | None:
-        """Version and hash of a board as the database has them now."""
-        if self._file is None:
-            return None
-        with suppress(sqlite3.Error):  # the view says what is wrong
-            if self._database is None:
-                self._database = _open(self._file)
-            found: tuple[int, str] | None = self._database.execute(_PUBLISHED, (slug,)).fetchone()
-            return found
-        self._database = None
-        return None
 
     async def _answer(self, body: Body, known: bytes, send: ASGISendCallable) -> None:
         etag = body.etag.encode()
@@ -104,7 +88,3 @@ class EarlyBoard:
 
 
 _SENT = (b"accept-encoding", b"if-none-match")
-
-
-def _open(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=0.05, isolation_level=None)

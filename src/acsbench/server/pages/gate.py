@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -14,12 +14,13 @@ from django.views.decorators.csrf import csrf_protect
 from acsbench.server.pages.errors import refusal_page
 from acsbench.server.problems import Problem
 
-__all__ = ["open_page", "page_with_session"]
+__all__ = ["open_async_page", "open_page", "page_with_session"]
 
 _MOST_FORM = 64 * 1024
 _WITH_FILE = "multipart/form-data"
 """Its size is counted while it arrives, by `edge`."""
 View = Callable[..., HttpResponseBase]
+AsyncView = Callable[..., Coroutine[None, None, HttpResponseBase]]
 _with_session = decorator_from_middleware(SessionMiddleware)
 _with_account = decorator_from_middleware(AuthenticationMiddleware)
 
@@ -31,6 +32,19 @@ def open_page(view: View) -> View:
     def shown(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
+        except Problem as problem:
+            return refusal_page(request, problem)
+
+    return shown
+
+
+def open_async_page(view: AsyncView) -> AsyncView:
+    """As `open_page`, of a view that the event loop runs."""
+
+    @functools.wraps(view)
+    async def shown(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        try:
+            return await view(request, *args, **kwargs)
         except Problem as problem:
             return refusal_page(request, problem)
 

@@ -10,7 +10,7 @@ from acsbench.server.pages.audit import audit_page
 from acsbench.server.pages.board_page import board
 from acsbench.server.pages.compare import compare
 from acsbench.server.pages.enter import enter
-from acsbench.server.pages.gate import open_page, page_with_session
+from acsbench.server.pages.gate import open_async_page, open_page, page_with_session
 from acsbench.server.pages.home import home
 from acsbench.server.pages.host import host
 from acsbench.server.pages.status import status
@@ -25,7 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", open_page(home)),
     path("assets/<str:name>", open_page(serve_asset)),
     path("tasks/<slug:slug>/", open_page(task)),
-    path("tasks/<slug:slug>/board/", open_page(board)),
+    path("tasks/<slug:slug>/board/", open_async_page(board)),
     path("tasks/<slug:slug>/submit/", page_with_session(submit)),
     path("tasks/<slug:slug>/host/", page_with_session(host)),
     path("submissions/<str:public_id>/", page_with_session(submission)),
