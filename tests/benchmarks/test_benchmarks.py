@@ -205,3 +205,32 @@ def test_the_study_of_flaws_gives_a_row_for_each(
     assert "counting patients | 1.000" in told or "counting patients | 0." in told
     assert "AUROC of recalling, split by patient | 0.500 ± 0.000" in told
     assert told.count("\n| ") == 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["label_efficiency"], indirect=True)
+def test_the_study_of_few_labels_makes_its_table_again_from_its_files(
+    script: Any,
+    ptbxl: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = {"width": 4, "kernels": (3,), "strides": (4,), "n_layers": 1, "n_states": 4}
+    monkeypatch.setitem(script.COMMON, "sizes", small)
+    monkeypatch.setitem(script.FINE_TUNE, "sizes", small)
+    for settings in script.PRETRAIN.values():
+        monkeypatch.setitem(settings, "epochs", 1)
+    monkeypatch.setattr(script, "EPOCHS", (1, 1, 1))
+    monkeypatch.setattr(script, "DRAWS", 1)
+    monkeypatch.setattr(script, "SEEDS", (0,))
+    monkeypatch.setattr(script, "OURS", {**script.OURS, "width": 4, "n_states": 4, "epochs": 1})
+    script.main(["ptbxl", str(ptbxl), str(tmp_path)])
+    first = pl.read_csv(tmp_path / "ptbxl" / "table.csv")
+    assert len(first) == 5 * 3
+    assert "CPU s" in capsys.readouterr().out
+    script.main(["ptbxl", str(ptbxl), str(tmp_path)])
+    assert "CPU s" not in capsys.readouterr().out
+    assert pl.read_csv(tmp_path / "ptbxl" / "table.csv").equals(first)
+    script.main(["ensemble", str(ptbxl), str(tmp_path)])
+    assert "| together |" in capsys.readouterr().out
