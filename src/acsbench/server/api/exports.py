@@ -84,11 +84,7 @@ def board_parquet(request: HttpRequest, slug: str, version: Number = None) -> Ht
     return send_board(request, version_of(slug, version), "parquet")
 
 
-@router.get(
-    "/tasks/{slug}/board.json",
-    summary="The board as JSON",
-    openapi_extra=_content("application/json"),
-)
+@router.get("/tasks/{slug}/board.json", response=BoardOut, summary="The board as JSON")
 def board_json(request: HttpRequest, slug: str, version: Number = None) -> HttpResponse:
     """Give what `/board` gives, whatever is accepted."""
     return send_board(request, version_of(slug, version), "json")
