@@ -15,6 +15,7 @@ from django.core.asgi import get_asgi_application
 
 from acsbench.server.config import ServerConfig
 from acsbench.server.edge import Edge
+from acsbench.server.limited_http import LimitedHttp
 from acsbench.server.logs import log
 from acsbench.server.pages.early import EarlyBoard
 from acsbench.server.parent import leave_with_parent
@@ -22,7 +23,6 @@ from acsbench.server.parent import leave_with_parent
 __all__ = ["main"]
 
 _DRAIN_S = 20
-_MAX_HEADER = 16 * 1024
 
 
 def main(config: ServerConfig, descriptor: str) -> None:
@@ -34,8 +34,8 @@ def main(config: ServerConfig, descriptor: str) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             EarlyBoard(Edge(django, config), config, board_page.PAGES, board_page.confirm()),
-            http="h11",
-            h11_max_incomplete_event_size=_MAX_HEADER,
+            http=LimitedHttp,
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
