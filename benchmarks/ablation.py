@@ -64,6 +64,14 @@ ORIGINAL = {
     "schedule": "plateau",
     "epochs": EPOCHS,
 }
+REVISED = {
+    **OURS,
+    "use_mask": False,
+    "norm": "batch",
+    "elementwise": True,
+    "augment": {"crop_s": 2.5},
+}
+"""What the first round speaks for; the second one, which chose nothing, judges it."""
 CYCLE = {"learning_rate": 1.2e-2, "weight_decay": 1e-2, "schedule": "cosine"}
 
 
@@ -93,6 +101,7 @@ VARIANTS = {
     "batch norm": Variant({**OURS, "norm": "batch"}, "ours"),
     "class weights": Variant({**OURS, "class_weights": True}, "ours"),
     "no weight decay": Variant({**OURS, "weight_decay": 0.0}, "ours"),
+    "revised": Variant(REVISED, "ours"),
 }
 
 

@@ -67,6 +67,8 @@ S4 = {
     "learning_rate": 1.2e-2,
     "augment": {**AUGMENT, "crop_s": 2.5},
 }
+S4_REVISED = {**S4, "norm": "batch", "elementwise": True, "augment": {"crop_s": 2.5}}
+"""As `benchmarks.ablation` speaks for; it saw folds 1 to 4, so its clean folds are 5 to 8."""
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "boosting": ("boosting", {"learning_rate": 0.05, "max_leaf_nodes": 6, "max_features": 0.1}),
     "extra_trees": (
@@ -78,6 +80,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     **{f"resnet_{seed}": ("resnet18", {**RESNET, "seed": seed}) for seed in range(1, 5)},
     "s4": ("s4", {**S4, "seed": 0}),
     **{f"s4_{seed}": ("s4", {**S4, "seed": seed}) for seed in range(1, 5)},
+    "s4_revised": ("s4", {**S4_REVISED, "seed": 0}),
 }
 """Settings were chosen on the val fold of the first round alone, which is fold 3."""
 MEANS = {
@@ -89,7 +92,7 @@ MEANS = {
     ),
     "mean of features": ("boosting", "extra_trees", "random_convolutions"),
     "mean of features and S4": ("boosting", "extra_trees", "random_convolutions", "s4"),
-    "mean of all": tuple(MODELS),
+    "mean of all": tuple(name for name in MODELS if name != "s4_revised"),
 }
 
 
