@@ -438,7 +438,9 @@ acsbench_s4 = partial(
     recipe="recorded_12",
     use_mask=True,
     width=128,
+    norm="batch",
+    elementwise=True,
     learning_rate=4e-3,
-    augment={"amplitude": 0.1, "lead_mask": 0.1, "time_mask": 0.2, "crop_s": 2.5},
+    augment={"crop_s": 2.5},
     calibrate=True,
 )
