@@ -103,13 +103,13 @@ def test_features_are_computed_once_for_trainings_of_one_backbone(
 ) -> None:
     train, val, test = sets(store)
     computed: list[int] = []
-    really = cache._computed
+    really = cache.computed_features
 
-    def counted(*given: Any) -> Any:
+    def counted(*given: Any, **named: Any) -> Any:
         computed.append(len(given[2]))
-        return really(*given)
+        return really(*given, **named)
 
-    monkeypatch.setattr(cache, "_computed", counted)
+    monkeypatch.setattr(cache, "computed_features", counted)
     hub_folder(tmp_path / "hub")
 
     def fitted(**parameters: Any) -> Any:
@@ -141,16 +141,16 @@ def test_a_stopped_computation_goes_on_and_a_damaged_file_is_made_again(
     monkeypatch.setattr(cache, "_CHUNK", 8)
     common = {**TINY, "mode": "frozen", "cache": tmp_path / "cache"}
     wanted = make_model("hubert_ecg", **{**common, "cache": tmp_path / "other"}).fit(train, val)
-    really, n_calls = cache._computed, 0
+    really, n_calls = cache.computed_features, 0
 
-    def stopped(*given: Any) -> Any:
+    def stopped(*given: Any, **named: Any) -> Any:
         nonlocal n_calls
         n_calls += 1
         if n_calls == 3:
             raise KeyboardInterrupt
-        return really(*given)
+        return really(*given, **named)
 
-    monkeypatch.setattr(cache, "_computed", stopped)
+    monkeypatch.setattr(cache, "computed_features", stopped)
     with pytest.raises(KeyboardInterrupt):
         make_model("hubert_ecg", **common).fit(train, val)
     files = sorted((tmp_path / "cache").rglob("*.npy"))
