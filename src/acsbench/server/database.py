@@ -43,7 +43,9 @@ def migrate(config: ServerConfig) -> Path | None:
         return None
     copy = None
     if executor.loader.applied_migrations and config.sqlite_file is not None:
-        copy = config.backups / f"before-{plan[0][0].name}.sqlite3"
+        ours = [one for one, _ in plan if one.app_label == "board"]
+        first = ours[0].name if ours else f"{plan[0][0].app_label}-{plan[0][0].name}"
+        copy = config.backups / f"before-{first}.sqlite3"
         copy_database(config, copy)
     call_command("migrate", verbosity=0, interactive=False)
     return copy
