@@ -88,7 +88,7 @@ def recalled(rows: pl.DataFrame, known: pl.DataFrame) -> float:
     """AUROC of somebody who reads nothing and recalls the patients that were shown."""
     seen = known.group_by("patient_id").agg(pl.col("label").cast(pl.Float64).mean().alias("seen"))
     joined = rows.join(seen, on="patient_id", how="left")
-    fallback = float(known["label"].cast(pl.Float64).mean())  # type: ignore[arg-type]
+    fallback = float(known["label"].cast(pl.Float64).mean())
     return auroc(joined["label"].to_numpy(), joined["seen"].fill_null(fallback).to_numpy())
 
 

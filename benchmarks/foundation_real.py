@@ -96,7 +96,7 @@ def run(name: str, mode: str, data: list[Any], out: Path) -> str:
         model.fit(train, val).save(folder)
         spent.write_text(f"{time.process_time() - start:.1f}")
     model = load_model(folder)
-    network: Any = model.network  # type: ignore[attr-defined]
+    network: Any = model.network
     n = sum(p.numel() for p in network.parameters())
     area = mean_auroc(test.labels, model.predict_proba(test))
     what = "frozen random backbone, head" if mode == "frozen" else "full, from random weights"

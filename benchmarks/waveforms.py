@@ -267,7 +267,7 @@ def _reading(source: NightingaleSource, folder: Path) -> None:
         f"training-time read: {loaded / stored:.0f} times as fast as load and filter (goal 25), "
         f"{1 / stored:,.0f} ECG/s"
     )
-    array = np.load(store.folder / "signal-00000.npy", mmap_mode="r")  # type: ignore[operator]  # a folder here
+    array = np.load(store.folder / "signal-00000.npy", mmap_mode="r")
     scale = np.float32(0.001)
     bare = cpu_seconds(lambda: [array[row] * scale for row in rows], repeats=7) / len(rows)
     signal = cpu_seconds(lambda: [store.read_signal(row) for row in rows], repeats=7) / len(rows)

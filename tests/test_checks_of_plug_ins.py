@@ -33,7 +33,7 @@ def test_built_in_metrics_pass(name: str) -> None:
 
 def in_float64(recording: Recording) -> Waveform:
     made = recorded_12(recording)
-    return replace(made, signal=made.signal.astype(np.float64))  # type: ignore[arg-type]
+    return replace(made, signal=made.signal.astype(np.float64))
 
 
 def in_microvolts(recording: Recording) -> Waveform:

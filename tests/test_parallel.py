@@ -55,14 +55,14 @@ def test_work_stops_when_nobody_wants_more_of_it(tmp_path: Path) -> None:
 
     results = iter_units(touch, range(5), workers=Workers(n_jobs=1))
     assert next(results) == 0
-    results.close()  # type: ignore[attr-defined]  # it is a generator
+    results.close()
     assert [p.name for p in tmp_path.iterdir()] == ["0"]
 
 
 @pytest.mark.parametrize("options", [{"engine": "dask"}, {"scheduler": "tcp://host:8786"}])
 def test_dask_and_an_address_go_together(options: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="go together"):
-        Workers(**options)  # type: ignore[arg-type]  # the mistake is the point
+        Workers(**options)
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_the_time_left_is_right_within_a_fifth_where_costs_are_known(
     clock = Clock()
     eta = Eta(sum(costs), clock=clock)
     assert eta.seconds_left is None
-    seconds = [cost * pace * noise.uniform(0.9, 1.1) for cost in costs]  # type: ignore[attr-defined]  # random.Random
+    seconds = [cost * pace * noise.uniform(0.9, 1.1) for cost in costs]
     for n, cost in enumerate(costs):
         clock.now += seconds[n]
         eta.advance(cost)

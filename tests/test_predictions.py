@@ -39,7 +39,7 @@ def test_a_misspelt_column_is_named_with_its_nearest() -> None:
 
 def test_what_scores_are_is_never_guessed() -> None:
     with pytest.raises(PredictionsError, match="none of probability, logit, rank"):
-        Predictions(frame(), "m", "percent")  # type: ignore[arg-type]
+        Predictions(frame(), "m", "percent")
 
 
 def test_logits_become_probabilities_and_ranks_do_not() -> None:

@@ -114,7 +114,7 @@ def progress(
         yield from items
         return
     from rich.console import Console  # noqa: PLC0415  costs time; only where a bar is shown
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415  as above
 
     paid = list(costs) if costs is not None else [1.0] * (total or 0)
     eta = Eta(sum(paid))
@@ -199,7 +199,7 @@ def _on_this_machine(
     function: Callable[[Unit], Result], units: Sequence[Unit], n_jobs: int
 ) -> Iterator[Result]:
     from joblib import Parallel, delayed  # noqa: PLC0415  costs 0.1 s at import
-    from joblib.externals.loky.process_executor import TerminatedWorkerError  # noqa: PLC0415
+    from joblib.externals.loky.process_executor import TerminatedWorkerError  # noqa: PLC0415  as above
 
     # one unit a task: a worker that dies takes one unit with it
     run = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator", batch_size=1)

@@ -130,7 +130,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise _disk_error(error, path) from error
-    except BaseException:
+    except BaseException:  # an interrupt too leaves no half file
         temporary.unlink(missing_ok=True)
         raise
 

@@ -107,7 +107,7 @@ def test_budgets_give_the_expectation_over_ties_and_its_bounds(
     labels, scores = frame["label"].to_numpy(), frame[score].to_numpy()
     expected = golden(case)["expected"][score]["budget"][budget]
     share = {"k": int(labels.sum())} if budget == "n_pos" else {"share": float(budget)}
-    found = at_budget(labels, scores, **share)  # type: ignore[arg-type]
+    found = at_budget(labels, scores, **share)
     assert (found.k, found.n_above, found.n_tied) == (
         expected["k"],
         expected["n_above"],
@@ -172,7 +172,7 @@ def test_a_finding_is_its_four_cells_and_its_auroc_their_mean(flag: str) -> None
     counts = count_flagged(LABELS, scores == 1)
     assert (counts.tp, counts.fp) == (expected["tp"], expected["fp"])
     assert auroc(LABELS, scores) == exactly(expected["auroc"])
-    assert auroc(LABELS, scores) == exactly((counts.sensitivity + counts.specificity) / 2)  # type: ignore[operator]
+    assert auroc(LABELS, scores) == exactly((counts.sensitivity + counts.specificity) / 2)
     assert delong(LABELS, scores).covariance[0, 0] == pytest.approx(
         expected["delong_var"], rel=1e-9
     )
@@ -264,9 +264,9 @@ def test_recalibration_is_fitted_on_validation_rows_as_r_does(method: str) -> No
     expected = golden("10_recalibration")["expected"][name]
     column = "score_b" if method == "platt_score_b" else "score_a"
     y, x = VAL["label"].to_numpy(), VAL[column].to_numpy()
-    found = platt_of_scores(y, x) if method == "platt_score_b" else fit_map(method, y, x)  # type: ignore[arg-type]
+    found = platt_of_scores(y, x) if method == "platt_score_b" else fit_map(method, y, x)
     if "T" in expected:
-        assert 1 / found.b == pytest.approx(expected["T"], abs=1e-6)  # type: ignore[operator]
+        assert 1 / found.b == pytest.approx(expected["T"], abs=1e-6)
     if "a" in expected:
         assert found.a == pytest.approx(expected["a"], abs=1e-6)
     p = found.apply(TEST[column].to_numpy())
@@ -317,7 +317,7 @@ def test_twenty_thousand_rows_with_ties_are_exact() -> None:
         assert pauroc_fpr10(y, matrix[:, index]) == exactly(one["pauc_fpr_0_10_raw"])
         for budget, known in one["budget"].items():
             share = {"k": int(y.sum())} if budget == "n_pos" else {"share": float(budget)}
-            found = at_budget(y, matrix[:, index], **share)  # type: ignore[arg-type]
+            found = at_budget(y, matrix[:, index], **share)
             assert (found.k, found.expected_tp) == exactly((known["k"], known["expected_tp"]))
     for name, result in (("delong", plain), ("clustered", clustered)):
         found_pair, known = paired_difference(result, 0, 1), expected["pair_a_b"][name]

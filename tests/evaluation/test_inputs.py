@@ -179,7 +179,7 @@ def test_another_level_is_seen_in_the_results() -> None:
     )
     assert (narrow.level, wide.level) == (0.9, 0.95)
     assert narrow.table("evaluated")["level"].to_list() == [0.9]
-    (low, high), (lower, higher) = narrow.interval("m", "auroc"), wide.interval("m", "auroc")  # type: ignore[misc]
+    (low, high), (lower, higher) = narrow.interval("m", "auroc"), wide.interval("m", "auroc")
     assert lower < low < high < higher
 
 

@@ -201,12 +201,12 @@ def test_a_chosen_cut_reaches_its_target_and_the_next_one_does_not(
         assert specificity < target
     else:
         lower = [c for c in cuts if c < cut]
-        assert count_flagged(labels, scores >= cut).specificity >= target - 1e-9  # type: ignore[operator]
-        assert all(count_flagged(labels, scores >= c).specificity < target for c in lower)  # type: ignore[operator]
+        assert count_flagged(labels, scores >= cut).specificity >= target - 1e-9
+        assert all(count_flagged(labels, scores >= c).specificity < target for c in lower)
     cut = choose_threshold(labels, scores, sensitivity=target)
-    assert count_flagged(labels, scores >= cut).sensitivity >= target - 1e-9  # type: ignore[operator]
+    assert count_flagged(labels, scores >= cut).sensitivity >= target - 1e-9
     higher = [c for c in cuts if c > cut]
-    assert all(count_flagged(labels, scores >= c).sensitivity < target for c in higher)  # type: ignore[operator]
+    assert all(count_flagged(labels, scores >= c).sensitivity < target for c in higher)
 
 
 @SETTINGS
@@ -230,7 +230,7 @@ def test_holm_is_at_least_as_large_and_keeps_the_order(p_values: list[float]) ->
     adjusted = holm(p_values)
     assert all(a is not None and a >= p for a, p in zip(adjusted, p_values, strict=True))
     order = np.argsort(p_values, kind="stable")
-    assert np.all(np.diff([adjusted[i] for i in order]) >= 0)  # type: ignore[misc]
+    assert np.all(np.diff([adjusted[i] for i in order]) >= 0)
 
 
 @SETTINGS

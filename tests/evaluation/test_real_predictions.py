@@ -70,7 +70,7 @@ def test_evaluating_some_ptbxl_statements_gives_their_macro_average(ptbxl: Any) 
     results = evaluate(Predictions(long(scores, "score"), "xresnet1d101"), table, config=config)
     known = np.mean([expected["per_class_auc"][classes[i]] for i in chosen])
     assert results.value("xresnet1d101", "macro_auroc") == pytest.approx(known, abs=1e-12)
-    low, high = results.interval("xresnet1d101", "macro_auroc")  # type: ignore[misc]
+    low, high = results.interval("xresnet1d101", "macro_auroc")
     assert low < known < high
 
 

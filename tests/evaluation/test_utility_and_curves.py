@@ -121,7 +121,7 @@ def test_the_smooth_error_of_a_resample_is_near_that_of_its_repeated_rows() -> N
 
 def test_calibration_slope_and_intercept_cover_their_truth(results: Results) -> None:
     for metric, truth in (("cal_slope", 1.0), ("cal_intercept", 0.0)):
-        low, high = results.interval("predictions", metric)  # type: ignore[misc]
+        low, high = results.interval("predictions", metric)
         assert low < truth < high
 
 

@@ -45,7 +45,7 @@ def test_examples_are_the_middle_of_each_group_with_or_without_findings(
     )
     cohort = Cohort(frame=frame, flow=pl.DataFrame(), source="hand", scheme="patient", flags=flags)
     scores = pl.DataFrame({"ecg_id": IDS, "task": "acs", "score": [i / 12 for i in range(12)]})
-    found = choose_examples(Predictions(scores, "m"), TASKS["acs"], cohort, Shelf(), n=4)  # type: ignore[arg-type]
+    found = choose_examples(Predictions(scores, "m"), TASKS["acs"], cohort, Shelf(), n=4)
     assert len({one.group for one in found}) == len(found) == n_groups
     if not flags:
         assert [one.recording.ecg_id for one in found] == ["e3", "e9"]
@@ -70,7 +70,7 @@ def test_the_original_groups_are_drawn_a_sheet_each_without_ids(tmp_path: Path) 
         }
     )
     cohort = Cohort(frame=frame, flow=pl.DataFrame(), source="hand", scheme="patient")
-    files = draw_original_examples(TASKS["acs"], cohort, Shelf(), tmp_path)  # type: ignore[arg-type]
+    files = draw_original_examples(TASKS["acs"], cohort, Shelf(), tmp_path)
     assert [file.name for file in files] == [
         f"original-examples-{event}-{name}-features.png"
         for event in ("event", "no-event")
@@ -78,4 +78,4 @@ def test_the_original_groups_are_drawn_a_sheet_each_without_ids(tmp_path: Path) 
     ]
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
     few = Cohort(frame=frame[:20], flow=pl.DataFrame(), source="hand", scheme="patient")
-    assert draw_original_examples(TASKS["acs"], few, Shelf(), tmp_path) == []  # type: ignore[arg-type]
+    assert draw_original_examples(TASKS["acs"], few, Shelf(), tmp_path) == []

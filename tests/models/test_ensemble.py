@@ -23,7 +23,7 @@ def test_an_ensemble_is_the_mean_of_its_calibrated_members(
     train, val, test = sets(store)
     model = make_model("ensemble", members=MEMBERS, folder=tmp_path / "f").fit(train, val)
     logits = []
-    for member, lines in zip(model.members, model.lines, strict=True):  # type: ignore[attr-defined]
+    for member, lines in zip(model.members, model.lines, strict=True):
         p = member.predict_proba(test)[:, 1:]
         logits.append(apply_lines(np.log(p / (1 - p)), lines))
     wanted = 1 / (1 + np.exp(-np.mean(logits, axis=0)))

@@ -59,7 +59,7 @@ def test_measured_features_of_a_page_whose_rows_join_leads_are_refused(
 def test_columns_are_found_by_name_not_by_place() -> None:
     train, val, test = sets(None)
     model = make_model("boosting", features=("tabular",), recipe=None, max_iter=5).fit(train, val)
-    assert model.columns == ("has_st_eleva", "age")  # type: ignore[attr-defined]
+    assert model.columns == ("has_st_eleva", "age")
     scores = model.predict_proba(test)
     frame = test.feature_frame.select("age", pl.lit(1.0).alias("new"), "has_st_eleva")
     np.testing.assert_array_equal(model.predict_proba(replace(test, feature_frame=frame)), scores)
@@ -80,7 +80,7 @@ def test_columns_that_are_not_there_are_filled_in_only_if_the_model_says_so(
         model.predict_proba(replace(test, feature_frame=empty.drop("age"))),
         model.predict_proba(replace(test, feature_frame=empty)),
     )
-    assert model.columns == ()  # type: ignore[attr-defined]
+    assert model.columns == ()
 
 
 def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:

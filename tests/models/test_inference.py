@@ -76,12 +76,12 @@ def test_an_exported_model_is_a_model_in_one_file(store: WaveformStore, tmp_path
     (tmp_path / "m.onnx").rename(tmp_path / "alone.onnx")
     again = load_model(tmp_path / "alone.onnx")
     np.testing.assert_allclose(again.predict_proba(test), model.predict_proba(test), atol=1e-5)
-    assert again.signature == model.signature  # type: ignore[attr-defined]
+    assert again.signature == model.signature
     assert again.recipe == "three_by_four"
     with pytest.raises(InputError, match="copy the ONNX file"):
         again.save(tmp_path / "folder")
     with pytest.raises(InputError, match="ONNX file already"):
-        again.save_onnx(tmp_path / "twice.onnx")  # type: ignore[attr-defined]
+        again.save_onnx(tmp_path / "twice.onnx")
 
 
 def test_an_onnx_file_that_is_damaged_or_of_somebody_else_is_refused(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Careless(LogisticModel):
     def fit(self, train: WaveformDataset, val: WaveformDataset) -> Self:
         type(self).n_fits += 1
         super().fit(train, val)
-        return None if self.broken == "self" else self  # type: ignore[return-value]
+        return None if self.broken == "self" else self
 
     def predict_proba(self, data: WaveformDataset) -> NDArray[np.float64]:
         if not self.estimators and self.broken == "unfitted":

@@ -41,7 +41,7 @@ S4_CASES = [
 def golden(shared: Path, name: str) -> tuple[nn.Module, dict[str, np.ndarray]]:
     compat = "norm_of_branch" if "BUG" in name else None
     folder = shared / "golden" / "models"
-    model = load_pretrained(folder / f"{name}.ckpt", compat)  # type: ignore[arg-type]
+    model = load_pretrained(folder / f"{name}.ckpt", compat)
     assert model.network is not None
     return model.network, dict(np.load(folder / f"{name}.npz"))
 
@@ -93,7 +93,7 @@ def test_s4_gives_the_exact_logits_and_is_closer_to_them_than_the_reference(
 @pytest.mark.shared
 def test_s4_kernels_and_norms_are_exact(shared: Path) -> None:
     network, arrays = golden(shared, "s4_default_tiny")
-    for i, layer in enumerate(network.s4_layers):  # type: ignore[arg-type,union-attr]
+    for i, layer in enumerate(network.s4_layers):
         exact = arrays[f"kernel64_layer{i}_L5000"]
         single = layer.kernel.kernel(5000).detach().numpy()
         double = layer.double().kernel.kernel(5000).detach().numpy()
@@ -102,8 +102,8 @@ def test_s4_kernels_and_norms_are_exact(shared: Path) -> None:
         norm = np.linalg.norm(exact, axis=-1)
         assert (np.linalg.norm(single - exact, axis=-1) < 1e-5 * norm).all()
     seen: list[Tensor] = []
-    for norm_layer in network.norms:  # type: ignore[union-attr]
-        norm_layer.register_forward_hook(lambda _m, _i, out: seen.append(out))  # type: ignore[union-attr]
+    for norm_layer in network.norms:
+        norm_layer.register_forward_hook(lambda _m, _i, out: seen.append(out))
     with torch.inference_mode():
         network(torch.from_numpy(arrays["x_L1000"]))
     for i, out in enumerate(seen):
@@ -163,7 +163,7 @@ def test_four_steps_of_adam_give_the_references_losses(shared: Path, name: str) 
 def test_the_published_sizes_have_the_published_number_of_parameters(
     depth: int, width: int, hidden: int, n: int
 ) -> None:
-    network = ResNet(depth, width=width, hidden=hidden)  # type: ignore[arg-type]
+    network = ResNet(depth, width=width, hidden=hidden)
     assert sum(p.numel() for p in network.parameters()) == n
 
 
@@ -192,10 +192,10 @@ def test_chunks_give_the_convolution_of_the_definition_at_any_length(
     network = S4Model(n_channels=None, width=3, n_layers=1, n_states=4, causal=causal).double()
     layer = network.s4_layers[0]
     u = torch.randn(2, 3, n_samples, dtype=torch.float64)
-    wanted = direct(layer.kernel.kernel(n_samples), layer.D[0], u)  # type: ignore[union-attr,operator]
+    wanted = direct(layer.kernel.kernel(n_samples), layer.D[0], u)
     z = nn.functional.glu(
         layer.output_linear(nn.functional.gelu(wanted).transpose(0, 1).flatten(1)), dim=-1
-    )  # type: ignore[union-attr,operator]
+    )
     summed = u.permute(0, 2, 1).flatten(0, 1) + z
     pooled = network.norms[0](summed).view(2, n_samples, 3).mean(1)
     assert network.decoder is not None
@@ -247,11 +247,11 @@ def test_s4_drops_whole_channels_or_single_values() -> None:
 
 def test_a_longer_step_stretches_the_kernel() -> None:
     torch.manual_seed(0)
-    kernel = S4Model(width=4, n_layers=1, n_states=8).double().s4_layers[0].kernel.kernel  # type: ignore[union-attr]
+    kernel = S4Model(width=4, n_layers=1, n_states=8).double().s4_layers[0].kernel.kernel
     with torch.no_grad():
-        kernel.log_dt.fill_(-5.0)  # type: ignore[union-attr]
-    kernel.set_length(100_000)  # type: ignore[operator]
-    coarse, fine = kernel(100, rate=2.0), kernel(200)  # type: ignore[operator]
+        kernel.log_dt.fill_(-5.0)
+    kernel.set_length(100_000)
+    coarse, fine = kernel(100, rate=2.0), kernel(200)
     summed = fine.view(2, 4, 100, 2).sum(-1)
     assert torch.nn.functional.cosine_similarity(coarse, summed, dim=-1).min() > 0.99
 

@@ -100,11 +100,11 @@ def test_its_arguments_are_parameters_with_types_and_the_data_give_the_rest(
     train, val, test = sets(store)
     model = make_model("mean", depth=3, covariates=("age",), use_mask=True, **SMALL)
     model.fit(train, val)
-    assert model.network.head.in_features == 7  # type: ignore[attr-defined]
-    assert len(model.network.tail) == 3  # type: ignore[attr-defined]
+    assert model.network.head.in_features == 7
+    assert len(model.network.tail) == 3
     model.save(tmp_path)
     again = load_model(tmp_path)
-    assert again.config == model.config  # type: ignore[attr-defined]
+    assert again.config == model.config
     np.testing.assert_array_equal(again.predict_proba(test), model.predict_proba(test))
     with pytest.raises(ConfigError, match="depth = 'deep'"):
         make_model("mean", depth="deep")
@@ -131,7 +131,7 @@ def test_a_layer_called_head_can_start_anew(store: WaveformStore, tmp_path: Path
     second: Any = make_model("mean", init_from=tmp_path / "mean", head="fresh", seed=5)
     second._prepare(train)
     network, _ = second._fresh_network(train)
-    theirs = load_model(tmp_path / "mean").network.state_dict()  # type: ignore[attr-defined]
+    theirs = load_model(tmp_path / "mean").network.state_dict()
     changed = {k for k, v in network.state_dict().items() if not torch.equal(v, theirs[k])}
     assert changed == {"head.weight", "head.bias"}
     make_model("tied", **SMALL).fit(train, val).save(tmp_path / "tied")
@@ -141,7 +141,7 @@ def test_a_layer_called_head_can_start_anew(store: WaveformStore, tmp_path: Path
 
 def test_the_pages_network_works_as_the_plug_in_that_the_page_says(tmp_path: Path) -> None:
     network, check = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    group, line = re.search(r'points\."(.*?)"\]\n(.*?)\n', PAGE.read_text()).groups()  # type: ignore[union-attr]
+    group, line = re.search(r'points\."(.*?)"\]\n(.*?)\n', PAGE.read_text()).groups()
     (tmp_path / "my_networks.py").write_text(network)
     about = tmp_path / "my_networks-1.0.dist-info"
     about.mkdir()

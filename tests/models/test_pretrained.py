@@ -44,7 +44,7 @@ def test_a_checkpoint_saved_after_a_long_input_keeps_its_kernel(shared: Path) ->
     x = torch.from_numpy(arrays["x_L5000"])
     file = folder / "s4_default_tiny_after_L5000.ckpt"
     for compat, key in ((None, "correct"), ("reload", "reference_reload_BUG")):
-        network = load_pretrained(file, compat).network  # type: ignore[arg-type]
+        network = load_pretrained(file, compat).network
         assert network is not None
         error = np.abs(network(x).detach().numpy() - arrays[f"y64_after_L5000_{key}"]).max()
         assert error < 1e-5
@@ -176,7 +176,7 @@ def test_other_bad_files_are_refused_with_a_reason(checkpoint: Path, tmp_path: P
     with pytest.raises(StoreError, match="holds a list"):
         load_pretrained(tmp_path / "list.pt")
     with pytest.raises(InputError, match="is none of reload"):
-        load_pretrained(checkpoint, "relaod")  # type: ignore[arg-type]
+        load_pretrained(checkpoint, "relaod")
     with pytest.raises(InputError, match="not hf:OWNER/NAME"):
         load_pretrained("hf:onlyowner")
 
@@ -223,7 +223,7 @@ def test_a_published_network_scores_and_starts_a_training(
     assert published.predict_proba(test).shape == (len(test), 2)
     small = {"epochs": 1, "threads": 1, "width": 4, "n_layers": 2, "n_states": 4}
     model = make_model("s4", **small, init_from=checkpoint, head="fresh").fit(train, val)
-    assert "nothing is known" in model.remarks[0]  # type: ignore[attr-defined]
+    assert "nothing is known" in model.remarks[0]
     assert published.remarks[0].startswith("Weights of")
 
 

@@ -232,7 +232,7 @@ def test_the_number_of_threads_is_the_trainings_alone(store: WaveformStore) -> N
     other = before + 1
     seen: list[int] = []
     model = make_model("resnet18", **{**SMALL, "epochs": 1, "threads": other}).fit(train, val)
-    network: Any = model.network  # type: ignore[attr-defined]
+    network: Any = model.network
     network.initial_conv.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
     model.predict_proba(test)
     assert set(seen) == {other}
@@ -247,7 +247,7 @@ def test_too_few_records_for_the_ranks_are_refused(store: WaveformStore) -> None
         current_epoch, global_rank, world_size = 0, 0, 20
 
     with pytest.raises(InputError, match="32 training records are too few for 20 processes"):
-        training._train_loader(Many(), train, config)  # type: ignore[arg-type]
+        training._train_loader(Many(), train, config)
 
 
 def test_what_lightning_refuses_is_bad_input(tmp_path: Path) -> None:
@@ -344,7 +344,7 @@ def test_ranks_are_those_of_slurm_and_torchrun(
     config = ResNetConfig(network="resnet18", devices=1, nodes=2, strategy="ddp")
     with training._quiet():
         trainer = training.make_trainer(config, tmp_path)
-    assert type(trainer.strategy.cluster_environment).__name__ == environment  # type: ignore[attr-defined]
+    assert type(trainer.strategy.cluster_environment).__name__ == environment
     assert (trainer.global_rank, trainer.world_size) == (1, 2)
 
 

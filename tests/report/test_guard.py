@@ -142,7 +142,7 @@ def test_curves_are_too_coarse_to_count_the_positives(small: Results) -> None:
     for kind in ("roc", "budget", "reliability"):
         points = shown.filter(pl.col("curve") == kind)
         for axis in ("x", "y"):
-            assert ((points[axis] * 100).round() - points[axis] * 100).abs().max() < 1e-9  # type: ignore[operator]
+            assert ((points[axis] * 100).round() - points[axis] * 100).abs().max() < 1e-9
     few = shown.filter(pl.col("curve").str.starts_with("histogram") & (pl.col("n") == HIDDEN))
     assert few.height > 0
     assert few["y"].null_count() == few.height

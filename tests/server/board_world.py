@@ -91,21 +91,21 @@ class World:
     accounts: dict[str, Any] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
 
-    def sender(self, who: str):  # type: ignore[no-untyped-def]
+    def sender(self, who: str):
         from acsbench.server.accept import Sender
         from acsbench.server.policy import team_of
 
         account = self.accounts[who]
         return Sender(account, team_of(account, self.version.task), self.version)
 
-    def accept(self, who: str, data: bytes, **said: Any):  # type: ignore[no-untyped-def]
+    def accept(self, who: str, data: bytes, **said: Any):
         from acsbench.server.accept import Upload, accept
         from acsbench.server.card import ModelCard
 
         said.setdefault("card", ModelCard.model_validate(CARD))
         return accept(Upload(data=data, **said), self.sender(who), self.config)
 
-    def worker(self):  # type: ignore[no-untyped-def]
+    def worker(self):
         from acsbench.server.worker import Worker
 
         return Worker(self.config, self.master)
@@ -115,7 +115,7 @@ class World:
         while worker.step():
             pass
 
-    def call(self, method: str, path: str, who: str | None = None, **more: Any):  # type: ignore[no-untyped-def]
+    def call(self, method: str, path: str, who: str | None = None, **more: Any):
         from django.test import Client
 
         headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who else {}
@@ -124,7 +124,7 @@ class World:
             more |= {"data": json.dumps(more.pop("json")), "content_type": "application/json"}
         return Client().generic(method, f"/api/v1{path}", headers=headers, **more)
 
-    def submit(self, who: str, data: bytes, **more: Any):  # type: ignore[no-untyped-def]
+    def submit(self, who: str, data: bytes, **more: Any):
         """Send a file as a form, as the command does."""
         from django.core.files.uploadedfile import SimpleUploadedFile
         from django.test import Client

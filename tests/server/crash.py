@@ -106,7 +106,7 @@ def serve(data: Path) -> None:
                 else:
                     self.listener.close()
                     worker.main(config)
-            except BaseException:
+            except BaseException:  # a forked child never returns into the parent's code
                 traceback.print_exc()
                 os._exit(1)
             os._exit(0)
@@ -143,7 +143,7 @@ class Load:
             file.write_bytes(self.task.csv(seed=seed, quality=1 + seed % 3))
             try:
                 self._send(client, file, seed)
-            except Exception:
+            except Exception:  # told at the end, with its trace
                 self.errors.append(traceback.format_exc())
                 return
 
@@ -290,7 +290,7 @@ def crash(
             watch.up_since = None
             parent.kill()
             parent.wait()
-            parent.stdout.close()  # type: ignore[union-attr]
+            parent.stdout.close()
             killed["parent"] += 1
             parent = start(data, port)
             watch.up_since = datetime.now(UTC)
@@ -312,7 +312,7 @@ def crash(
     threads[-1].join()
     parent.terminate()
     parent.wait(60)
-    parent.stdout.close()  # type: ignore[union-attr]
+    parent.stdout.close()
     broken += judge(data, load.acknowledged)
     if watch.worst_s > 5:
         broken.append(f"a row stayed in scoring {watch.worst_s:.1f} s beyond its lease")

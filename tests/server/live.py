@@ -180,7 +180,7 @@ def serving(
             process.wait(60)
         finally:
             process.kill()
-            process.stdout.close()  # type: ignore[union-attr]
+            process.stdout.close()
 
 
 def _started(
@@ -188,7 +188,7 @@ def _started(
 ) -> LiveBoard:
     said = b""
     while not said.rstrip().endswith(b"}"):
-        line = process.stdout.readline()  # type: ignore[union-attr]
+        line = process.stdout.readline()
         assert line, log.read_text()
         said += line
     board = LiveBoard(data, json.loads(said)["address"], process, tokens, log)

@@ -67,10 +67,10 @@ def postgres() -> Iterator[str]:
             "UTF8",
             "--no-sync",
         ]
-        subprocess.run(made, check=True, cwd=folder, stdout=subprocess.DEVNULL, **other)  # type: ignore[call-overload]
+        subprocess.run(made, check=True, cwd=folder, stdout=subprocess.DEVNULL, **other)
         options = [part for one in _SETTINGS for part in ("-c", one)]
         with log.open("wb") as stream:
-            process = subprocess.Popen(  # type: ignore[call-overload]
+            process = subprocess.Popen(
                 [bin_ / "postgres", "-D", data, "-k", folder, *options],
                 stdout=stream,
                 stderr=stream,

@@ -10,7 +10,7 @@ from board_world import SMALL
 from acsbench.leaderboard.findings import Refused
 
 
-def refusal(function):  # type: ignore[no-untyped-def]
+def refusal(function):
     from acsbench.server.problems import Problem
 
     with pytest.raises(Problem) as caught:
@@ -193,7 +193,7 @@ def test_what_stops_before_the_commit_leaves_no_row(world, monkeypatch, stop) ->
     from acsbench.server.blobs import Blobs
     from acsbench.server.models import Audit, Submission
 
-    def fall(*_, **__):  # type: ignore[no-untyped-def]
+    def fall(*_, **__):
         raise OSError("the power went")
 
     n_audit = Audit.objects.count()

@@ -7,7 +7,7 @@ import json
 import pytest
 
 
-def problem(answer, status: int) -> dict:  # type: ignore[no-untyped-def]
+def problem(answer, status: int) -> dict:
     assert answer.status_code == status, answer.content
     assert answer.headers["Content-Type"] == "application/problem+json"
     body = json.loads(answer.content)
@@ -153,7 +153,7 @@ def test_metrics_need_the_operator_s_token(world) -> None:
 def test_a_fault_is_told_by_its_id_alone(world, monkeypatch) -> None:
     from acsbench.server.api import service
 
-    def fail():  # type: ignore[no-untyped-def]
+    def fail():
         raise RuntimeError("a secret")
 
     monkeypatch.setattr(service.audit, "head", fail)

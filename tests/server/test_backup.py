@@ -10,7 +10,7 @@ from acsbench.errors import InputError, MissingPathError, StoreError
 
 
 @pytest.fixture
-def full(world):  # type: ignore[no-untyped-def]
+def full(world):
     """A board on which something has happened."""
     public_id = world.accept("ada", world.task.csv()).submission.public_id
     world.accept("bob", world.task.csv(seed=1))
@@ -21,7 +21,7 @@ def full(world):  # type: ignore[no-untyped-def]
     return world
 
 
-def restored(world, backup: Path, folder: Path) -> list[str]:  # type: ignore[no-untyped-def]
+def restored(world, backup: Path, folder: Path) -> list[str]:
     """Put a backup back, in a process of its own as an operator does; the damage found."""
     import subprocess
     import sys

@@ -12,7 +12,7 @@ import pytest
 
 
 @pytest.fixture
-def board(world):  # type: ignore[no-untyped-def]
+def board(world):
     """Two entries; one team and its model are named like formulas."""
     from acsbench.server.models import Team
 
@@ -33,7 +33,7 @@ def board(world):  # type: ignore[no-untyped-def]
     return world
 
 
-def get(board, path: str, **headers: str):  # type: ignore[no-untyped-def]
+def get(board, path: str, **headers: str):
     answer = board.call("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
     assert answer.status_code == 200, answer.content
     return answer

@@ -31,7 +31,7 @@ def write_card(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+def board(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("road")
     task = Task(folder / "task", text=SMALL, n_rows=400)
     tokens = prepare(folder / "data", [task], ("ada", "bob", "cyd"), "[limits]\nuploads = 1000\n")
@@ -135,7 +135,7 @@ def test_fifty_parallel_uploads_for_one_place_give_exactly_one_201(board) -> Non
     assert post(board, board.task.csv(seed=700))[0] == 429
 
 
-def post(board, content: bytes):  # type: ignore[no-untyped-def]
+def post(board, content: bytes):
     """Send a file as a form, once, without trying again."""
     card = json.dumps(CARD).encode()
     body = (

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 
 
-def scored(world, who: str, **how):  # type: ignore[no-untyped-def]
+def scored(world, who: str, **how):
     public_id = world.accept(who, world.task.csv(**how)).submission.public_id
     world.work()
     return public_id
 
 
-def pick(world, who: str, public_id: str):  # type: ignore[no-untyped-def]
+def pick(world, who: str, public_id: str):
     return world.call("PUT", "/tasks/acs/entry", who, json={"submission": public_id})
 
 
-def board(world):  # type: ignore[no-untyped-def]
+def board(world):
     world.work()
     return world.call("GET", "/tasks/acs/board").json()
 

@@ -24,7 +24,7 @@ EXCLUDED = [
 
 
 @pytest.fixture
-def document(config) -> dict:  # type: ignore[no-untyped-def]
+def document(config) -> dict:
     from acsbench.server.api import api
 
     return json.loads(json.dumps(api.get_openapi_schema()))
@@ -76,7 +76,7 @@ def test_schemathesis_finds_nothing(world, monkeypatch) -> None:
 
         @settings(settings.get_profile("contract"))
         @given(case=operation.as_strategy())
-        def call(case) -> None:  # type: ignore[no-untyped-def]
+        def call(case) -> None:
             for name in set(known) & set(case.path_parameters or {}):
                 case.path_parameters[name] = known[name]
             case.call_and_validate(headers=headers, excluded_checks=EXCLUDED)

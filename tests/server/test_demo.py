@@ -33,14 +33,14 @@ def demo(folder: Path) -> Iterator[dict[str, Any]]:
     try:
         said = b""
         while not said.endswith(b"\n}\n"):
-            line = process.stdout.readline()  # type: ignore[union-attr]
+            line = process.stdout.readline()
             assert line, log.read_text()
             said += line
         yield json.loads(said)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-        process.stdout.close()  # type: ignore[union-attr]
+        process.stdout.close()
 
 
 def submit(said: dict[str, Any], file: str, *more: str) -> subprocess.CompletedProcess[str]:

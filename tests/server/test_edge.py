@@ -8,25 +8,25 @@ import pytest
 from acsbench.server.config import ServerConfig
 
 
-async def ask(app, config, events, headers=()):  # type: ignore[no-untyped-def]
+async def ask(app, config, events, headers=()):
     from acsbench.server.edge import Edge
 
     sent = []
     waiting = list(events)
 
-    async def receive():  # type: ignore[no-untyped-def]
+    async def receive():
         event = waiting.pop(0) if waiting else {"type": "http.disconnect"}
         await asyncio.sleep(event.pop("after", 0))
         return event
 
-    async def send(event) -> None:  # type: ignore[no-untyped-def]
+    async def send(event) -> None:
         sent.append(event)
 
     await Edge(app, config)({"type": "http", "headers": list(headers)}, receive, send)
     return sent
 
 
-async def reads_all(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+async def reads_all(scope, receive, send) -> None:
     """As Django does: read the body, give up on a disconnect."""
     n = 0
     while True:
@@ -40,7 +40,7 @@ async def reads_all(scope, receive, send) -> None:  # type: ignore[no-untyped-de
     await send({"type": "http.response.body", "body": str(n).encode()})
 
 
-def piece(body: bytes, *, more: bool, after: float = 0.0):  # type: ignore[no-untyped-def]
+def piece(body: bytes, *, more: bool, after: float = 0.0):
     return {"type": "http.request", "body": body, "more_body": more, "after": after}
 
 
@@ -73,10 +73,10 @@ def test_a_sender_of_too_much_hears_so_and_is_read_as_far_again_and_no_further()
 
     waiting, sent = [piece(b"x" * 40, more=n < 8) for n in range(9)], []
 
-    async def receive():  # type: ignore[no-untyped-def]
+    async def receive():
         return waiting.pop(0)
 
-    async def send(event) -> None:  # type: ignore[no-untyped-def]
+    async def send(event) -> None:
         sent.append(event)
 
     scope = {"type": "http", "headers": [(b"content-length", b"360")]}
@@ -86,7 +86,7 @@ def test_a_sender_of_too_much_hears_so_and_is_read_as_far_again_and_no_further()
 
 
 def test_a_long_answer_is_not_cut_off() -> None:
-    async def streams(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+    async def streams(scope, receive, send) -> None:
         await receive()
         gone = asyncio.create_task(receive())  # as Django listens for a disconnect
         await asyncio.sleep(0.6)

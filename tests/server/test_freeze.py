@@ -14,7 +14,7 @@ import pytest
 from board_world import SMALL, make_world
 
 
-def entered(world):  # type: ignore[no-untyped-def]
+def entered(world):
     """The world with an entry of each team."""
     for who, quality in (("ada", 2.0), ("bob", 0.3)):
         sent = world.accept(who, world.task.csv(quality=quality))
@@ -25,7 +25,7 @@ def entered(world):  # type: ignore[no-untyped-def]
     return world
 
 
-def frozen(world, folder: Path):  # type: ignore[no-untyped-def]
+def frozen(world, folder: Path):
     from acsbench.server.freezing import close_board
     from acsbench.server.frozen_site import write_site
 
@@ -45,7 +45,7 @@ class Links(HTMLParser):
         super().__init__()
         self.found: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs) -> None:  # type: ignore[no-untyped-def]
+    def handle_starttag(self, tag: str, attrs) -> None:
         self.found += [value for name, value in attrs if name in ("href", "src") and value]
 
 

@@ -19,7 +19,7 @@ ROOM_MB = 64
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+def board(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("hostile")
     task = Task(folder / "task", n_rows=ROWS, text=SMALL + GENEROUS)
     tokens = prepare(folder / "data", [task], ("ada",), FAST)
@@ -31,7 +31,7 @@ def board(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-
 def memory_mb(pid: int) -> float:
     """Resident memory at its highest, in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024  # type: ignore[union-attr]
+    return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
 
 
 def send(board: LiveBoard, body: bytes, kind: str = "text/csv") -> tuple[int, str]:

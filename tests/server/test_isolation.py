@@ -18,7 +18,7 @@ TWO_USERS = 'web_user = "nobody"\nworker_user = "daemon"\n'
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+def board(tmp_path_factory: pytest.TempPathFactory):
     """A board with two scored entries."""
     folder = tmp_path_factory.mktemp("isolation")
     task = Task(folder / "task", text=SMALL, n_rows=400)
@@ -47,7 +47,7 @@ def memory_of(pid: int) -> bytes:
     parts = []
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            bounds, rights = re.match(r"(\S+) (\S+)", line).groups()  # type: ignore[union-attr]
+            bounds, rights = re.match(r"(\S+) (\S+)", line).groups()
             if not rights.startswith("rw"):
                 continue
             first, last = (int(one, 16) for one in bounds.split("-"))
@@ -70,7 +70,7 @@ def test_the_web_process_has_no_key_in_environment_or_memory(board) -> None:
 
 def test_the_web_process_has_no_secret_file_open(board) -> None:
     pid = board.children()["web"]
-    opened = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]  # noqa: PTH115
+    opened = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]  # noqa: PTH115  sockets have no path
     inside = [one for one in opened if str(board.data) in one]
     assert not [one for one in inside if re.search(r"vault|worker/|scores\.key", one)], inside
 
@@ -89,7 +89,7 @@ def may_read(path: Path, user: str, *, group_of: str) -> bool:
             os.close(os.open(path, os.O_RDONLY))
         except PermissionError:
             os._exit(1)
-        except BaseException:
+        except BaseException:  # a forked child never returns into the test
             os._exit(2)
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

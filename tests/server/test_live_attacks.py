@@ -52,7 +52,7 @@ def shown(told: str) -> float | None:
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+def board(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("attacks")
     task = Task(folder / "task", n_rows=N, text=DEFAULTS)
     brier = Task(

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 
-def measured(world) -> dict[str, float]:  # type: ignore[no-untyped-def]
+def measured(world) -> dict[str, float]:
     token = (world.config.keys / "metrics.token").read_text().strip()
     answer = world.call("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200, answer.content

@@ -10,7 +10,7 @@ from acsbench.server.states import EDGES
 pytestmark = pytest.mark.usefixtures("config")
 
 
-def a_submission(state: str = "queued"):  # type: ignore[no-untyped-def]
+def a_submission(state: str = "queued"):
     from acsbench.server import models
 
     task = models.Task.objects.create(slug="acs")

@@ -43,7 +43,7 @@ def address(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://{name}/some/where?endpoint={endpoint}&region=us-east-1"
 
 
-def guard(_: bool):  # type: ignore[no-untyped-def]
+def guard(_: bool):
     return nullcontext()
 
 
@@ -115,7 +115,7 @@ def test_no_put_comes_between_look_and_removal(address: str, tmp_path: Path) -> 
     asked: list[bool] = []
     lock = threading.Lock()
 
-    def watched(is_alone: bool):  # type: ignore[no-untyped-def]
+    def watched(is_alone: bool):
         asked.append(is_alone)
         return lock
 

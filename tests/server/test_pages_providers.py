@@ -162,8 +162,8 @@ def come(issuer: Issuer, person: dict, client=None, **wrong):
     try:
         build_opener(Stay).open(there["Location"], timeout=10)
     except OSError as redirect:
-        back = urlsplit(redirect.headers["Location"])  # type: ignore[attr-defined]
-        redirect.close()  # type: ignore[attr-defined]
+        back = urlsplit(redirect.headers["Location"])
+        redirect.close()
     query = {key: values[0] for key, values in parse_qs(back.query).items()} | wrong
     return client, client.get(f"{back.path}?{urlencode(query)}")
 

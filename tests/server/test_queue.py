@@ -90,7 +90,7 @@ def test_an_error_while_scoring_says_no_value_and_is_tried_again(
 ) -> None:
     from acsbench.server import judging
 
-    def fail(*_):  # type: ignore[no-untyped-def]
+    def fail(*_):
         raise ValueError("the value 0.123456789 is odd")
 
     submission = world.accept("ada", world.task.csv()).submission
@@ -136,7 +136,7 @@ def test_a_board_that_cannot_be_ranked_keeps_nobody_from_a_score(
 ) -> None:
     from acsbench.server import worker
 
-    def fail(*_):  # type: ignore[no-untyped-def]
+    def fail(*_):
         raise ValueError("the value 0.123456789 is odd")
 
     monkeypatch.setattr(worker, "refresh_next", fail)

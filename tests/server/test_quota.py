@@ -26,7 +26,7 @@ def at(world, *times: datetime) -> None:
         )
 
 
-def left(world, now: datetime, **limits: int):  # type: ignore[no-untyped-def]
+def left(world, now: datetime, **limits: int):
     from acsbench.server.quota import places
 
     return places(world.sender("ada").team, world.version, Limits(**limits), now=now)

@@ -86,7 +86,7 @@ ROUTES = (
 
 
 @pytest.fixture
-def board(config, tmp_path):  # type: ignore[no-untyped-def]
+def board(config, tmp_path):
     """Two entries, a spare scored submission of ada, and a token of ada that may only read."""
     from acsbench.server.models import Webhook
     from acsbench.server.operate import new_token

@@ -8,7 +8,7 @@ from acsbench.errors import InputError
 
 
 @pytest.fixture
-def account(config):  # type: ignore[no-untyped-def]
+def account(config):
     from acsbench.server.operate import new_account
 
     return new_account("ada@example.org")

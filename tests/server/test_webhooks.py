@@ -52,12 +52,12 @@ def listener() -> Iterator[Listener]:
 
 
 @pytest.fixture
-def open_world(world, settings_of_board):  # type: ignore[no-untyped-def]
+def open_world(world, settings_of_board):
     return world
 
 
 @pytest.fixture
-def settings_of_board(config, monkeypatch):  # type: ignore[no-untyped-def]
+def settings_of_board(config, monkeypatch):
     from django.conf import settings
 
     changed = config.model_copy(update={"webhooks": True, "webhooks_to_this_machine": True})
@@ -65,14 +65,14 @@ def settings_of_board(config, monkeypatch):  # type: ignore[no-untyped-def]
     return changed
 
 
-def subscribe(world, who: str, url: str, events=ALL_EVENTS):  # type: ignore[no-untyped-def]
+def subscribe(world, who: str, url: str, events=ALL_EVENTS):
     body = {"task": "acs", "url": url, "events": list(events)}
     answer = world.call("POST", "/webhooks", who, json=body)
     assert answer.status_code == 201, answer.content
     return answer.json()
 
 
-def carry(config):  # type: ignore[no-untyped-def]
+def carry(config):
     from acsbench.server.courier import Courier
 
     courier = Courier(config)

@@ -39,7 +39,7 @@ def ludb_records(shared: Path, *, every: int = 1) -> Iterator[LudbRecord]:
 
 def _qrs(annotation: object) -> list[tuple[int, int | None]]:
     """R mark and end of each QRS of one lead."""
-    samples, symbols = annotation.sample, annotation.symbol  # type: ignore[attr-defined]  # wfdb's
+    samples, symbols = annotation.sample, annotation.symbol
     return [
         (int(samples[n]), int(samples[n + 1]) if symbols[n + 1 : n + 2] == [")"] else None)
         for n in range(len(symbols))

@@ -47,11 +47,11 @@ def test_a_record_that_cannot_be_read_is_yielded_and_other_errors_are_not_hidden
             raise RecordingError(ecg_id, "empty", "no bytes")
         return {"good": ecg_id}[ecg_id]
 
-    found = read_each(["good", "bad"], read)  # type: ignore[arg-type]
+    found = read_each(["good", "bad"], read)
     assert next(found) == "good"
     assert isinstance(next(found), RecordingError)
     with pytest.raises(KeyError):
-        list(read_each(["mistake in the code"], read))  # type: ignore[arg-type]
+        list(read_each(["mistake in the code"], read))
 
 
 def test_an_unknown_id_names_the_table() -> None:

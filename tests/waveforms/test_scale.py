@@ -57,7 +57,7 @@ def make(folder: Path, *, n: int = N) -> float:
 def peak_mb() -> float:
     """Peak of this program alone: `ru_maxrss` would count what the forking parent held."""
     status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def in_a_process(folder: Path, *, n: int = N) -> subprocess.Popen[str]:

@@ -127,7 +127,7 @@ def _guarded(arguments: list[str]) -> int:
         # the reader of our stdout left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception as error:
+    except Exception as error:  # the last place before the user: told, never a trace
         if debugging():
             raise
         message, code = _explain(error)

@@ -104,8 +104,7 @@ def _write(kind: str, module: str, folder: Path) -> None:
         "then": start.then.replace("NAME", module),
     }
     templates = resources.files("acsbench.experiment") / "plug_in"
-    # what is written is Python and TOML, no page
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701  writes Python and TOML, no page
     for template, target in {
         "pyproject.toml.j2": "pyproject.toml",
         "README.md.j2": "README.md",

@@ -144,7 +144,7 @@ def _recipe_of(model: Model) -> NamedRecipe:
     name = told.get("name", model.recipe)
     if name is None:
         raise InputError("The model uses no waveforms. Score a cohort (--cohort).")
-    parameters: Mapping[str, object] = told.get("parameters", {})  # type: ignore[assignment]
+    parameters: Mapping[str, object] = told.get("parameters", {})  # type: ignore[assignment]  # as manifests have it
     recipe = get_recipe(str(name), **parameters)
     version = told.get("version", recipe.version)
     if version != recipe.version:

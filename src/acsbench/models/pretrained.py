@@ -345,7 +345,7 @@ def _recognise_resnet(state: dict[str, Tensor], told: dict[str, Any]) -> _Recogn
     return _Recognised(f"resnet{depth}", shape, parameters)
 
 
-def _recognise_omi(state: dict[str, Tensor], told: dict[str, Any]) -> _Recognised:  # noqa: ARG001
+def _recognise_omi(state: dict[str, Tensor], told: dict[str, Any]) -> _Recognised:  # noqa: ARG001  as its siblings take it
     width, n_channels, _ = state["conv1.weight"].shape
     shape = Shape(
         n_channels=n_channels, n_samples=_DEFAULT_SAMPLES, n_outputs=state["fc2.weight"].shape[0]

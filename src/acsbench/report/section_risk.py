@@ -220,7 +220,7 @@ def _benefit(view: TaskView, names: list[str]) -> Figure:
             )
             top = max(top, float(np.nanmax(y, initial=0)))
         axes.set_ylim(-0.25 * top, 1.1 * top or 1)
-        axes.set_xlim(0, float(view.points("decision")["x"].max() or 1))  # type: ignore[arg-type]
+        axes.set_xlim(0, float(view.points("decision")["x"].max() or 1))  # type: ignore[arg-type]  # a number
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         axes.set_xlabel("threshold risk")
         axes.set_ylabel("net benefit")
@@ -250,7 +250,7 @@ def _benefit_difference(view: TaskView, names: list[str]) -> Figure:
                 )
             axes.plot(x, y, color=look.colour, linestyle=look.dash, linewidth=1.6)
             ends[name] = float(y[-1]) if y.size else 0.0
-        axes.set_xlim(0, float(view.points("decision_difference")["x"].max() or 1))  # type: ignore[arg-type]
+        axes.set_xlim(0, float(view.points("decision_difference")["x"].max() or 1))  # type: ignore[arg-type]  # a number
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         axes.set_xlabel("threshold risk")
         axes.set_ylabel("gain over the best simple strategy")

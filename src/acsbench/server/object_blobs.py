@@ -123,7 +123,7 @@ class ObjectBlobs:
         """Whether the store answers."""
         try:
             self._client.head_bucket(Bucket=self.bucket)
-        except Exception:
+        except Exception:  # whatever it is: the store cannot be used now
             return False
         return True
 

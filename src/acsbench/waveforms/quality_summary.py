@@ -73,7 +73,7 @@ def quality_svg(quality: pl.DataFrame, *, title: str = "") -> str:
         The SVG's text; equal tables give equal text.
     """
     import matplotlib as mpl  # noqa: PLC0415  costs 0.3 s; only where a picture is drawn
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415  as above
 
     table = check(quality, QUALITY)
     codes = _exploded(table).filter(pl.col("lead") != UNREADABLE)

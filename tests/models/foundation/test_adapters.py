@@ -63,7 +63,7 @@ def test_a_careless_adapter_is_found_out() -> None:
             frames = super().features(backbone, x).frames
             return Features(frames - frames.mean(0))
 
-    class Settings(type(config_of("ecg_cpc"))):  # type: ignore[misc]
+    class Settings(type(config_of("ecg_cpc"))):
         def adapter(self) -> Careless:
             return Careless(self)
 
@@ -80,7 +80,7 @@ def test_the_control_trains_and_scores_as_before(
 ) -> None:
     train, val, test = sets(store)
     model = make_model(name, **{**COMMON, "epochs": 1}, **SMALL[name], mode=mode).fit(train, val)
-    assert "control" in model.remarks[0]  # type: ignore[attr-defined]
+    assert "control" in model.remarks[0]
     model.save(tmp_path)
     scores = model.predict_proba(test)
     assert np.isfinite(scores).all()
@@ -125,7 +125,7 @@ def test_published_weights_are_recognised_with_their_sizes(
     train, val, _ = sets(store)
     common = {**COMMON, "epochs": 1, "recipe": "hubert_100hz", "mode": "frozen"}
     tuned = make_model(name, **common, init=str(path)).fit(train, val)
-    assert tuned.config.sizes == model.config.sizes  # type: ignore[attr-defined]
+    assert tuned.config.sizes == model.config.sizes
     tuned.predict_proba(test)
 
 
@@ -220,7 +220,7 @@ class Mean(EcgCpc):
         raise NotImplementedError
 
 
-class MeanConfig(type(config_of("ecg_cpc"))):  # type: ignore[misc]
+class MeanConfig(type(config_of("ecg_cpc"))):
     def adapter(self) -> Mean:
         return Mean(self)
 

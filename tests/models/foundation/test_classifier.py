@@ -166,7 +166,7 @@ def test_frozen_features_give_the_whole_networks_logits(store: WaveformStore) ->
     train, val, test = sets(store)
     model = make_model("hubert_ecg", **TINY, mode="frozen").fit(train, val)
     network = network_of(model)
-    read = model._feed().for_scoring(test)  # type: ignore[attr-defined]
+    read = model._feed().for_scoring(test)
     with torch.inference_mode():
         x = read(range(4))
         features = network.pooled(x.flatten(0, 1)).reshape(4, x.shape[1], -1)
@@ -208,9 +208,9 @@ def test_mace_then_acs_with_a_published_backbone(store: WaveformStore, tmp_path:
     train, val, test = sets(store)
     acs = make_model("hubert_ecg", **SIZED, init_from=tmp_path / "mace", seed=3)
     acs.fit(train, val).predict_proba(test)
-    assert acs.config.sizes == mace.config.sizes  # type: ignore[attr-defined]
-    assert any("CC BY-NC" in remark for remark in acs.remarks)  # type: ignore[attr-defined]
-    assert acs.config.profile == mace.config.profile == "upstream"  # type: ignore[attr-defined]
+    assert acs.config.sizes == mace.config.sizes
+    assert any("CC BY-NC" in remark for remark in acs.remarks)
+    assert acs.config.profile == mace.config.profile == "upstream"
     other = [load_dataset(cohort(swap=True), store, TASKS["acs"], s) for s in ("train", "val")]
     with pytest.raises(InputError, match="another split"):
         make_model("hubert_ecg", **SIZED, init_from=tmp_path / "mace").fit(*other)
@@ -271,12 +271,12 @@ def test_a_published_head_is_kept_or_left(store: WaveformStore, tiny: Path) -> N
     tasks = [TASKS["acs"], TASKS["mace"]]
     train = load_dataset(cohort(), store, tasks, "train")
     file = tiny / "hubert_ecg_tiny_finetuned_mlp.pt"
-    head = load_pretrained(file).network.classifier.state_dict()  # type: ignore[union-attr]
+    head = load_pretrained(file).network.classifier.state_dict()
     for choice in ("keep", "fresh"):
         model = FoundationClassifier("hubert_ecg", init=str(file), head=choice)
         model._prepare(train)
         network, _ = model._fresh_network(train)
-        ours = network.classifier.state_dict()  # type: ignore[union-attr]
+        ours = network.classifier.state_dict()
         same = ours.keys() == head.keys() and all(torch.equal(ours[k], head[k]) for k in head)
         assert same == (choice == "keep")
 
@@ -314,7 +314,7 @@ def test_a_record_without_a_sample_is_refused_by_its_id(tmp_path: Path) -> None:
     train, val, _ = sets(store)
     model = make_model("hubert_ecg", **{**TINY, "epochs": 1}).fit(train, val)
 
-    class Empty(type(test.store)):  # type: ignore[misc]
+    class Empty(type(test.store)):
         def read_row(self, row: int) -> Any:
             signal, mask = super().read_row(row)
             return (signal * 0, mask * 0) if row == test.rows[2] else (signal, mask)

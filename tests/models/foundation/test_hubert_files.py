@@ -84,7 +84,7 @@ def test_the_backbone_is_the_stock_model_at_every_layer(
             hidden = backbone(x, attention_mask=given, output_hidden_states=True).hidden_states
             for i, one in enumerate(hidden):
                 assert np.abs(one.numpy() - outputs[f"{which}/hidden{i}"]).max() < TOLERANCE
-            ours = network.adapter.features(backbone, x, given)  # type: ignore[union-attr, operator]
+            ours = network.adapter.features(backbone, x, given)
             assert torch.equal(ours.frames, hidden[-1])
         convolved = backbone.feature_extractor(x).mT
         projected = backbone.feature_projection(convolved)
@@ -151,7 +151,7 @@ def test_pretraining_logits_and_losses_follow_from_the_stock_model(
 
     state = load_file(tiny / "pretrained.safetensors")
     told = json.loads((tiny / "config.json").read_text())
-    adapter = load_pretrained(tiny / "pretrained.safetensors").config.adapter()  # type: ignore[attr-defined]
+    adapter = load_pretrained(tiny / "pretrained.safetensors").config.adapter()
     stock = adapter.stock_config().to_dict()
     stock |= {"mask_time_prob": told["mask_time_prob"], "apply_spec_augment": True}
     model = transformers.HubertModel(transformers.HubertConfig(**stock)).eval()
@@ -182,7 +182,7 @@ def test_half_precision_stays_near(tiny: Path, outputs: dict[str, np.ndarray]) -
     network = network_of(tiny / "hubert_ecg_tiny_finetuned_mlp.pt")
     x = torch.from_numpy(outputs["x"])
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        pooled = network.pooled(x).float().numpy()  # type: ignore[operator]
+        pooled = network.pooled(x).float().numpy()
     assert np.abs(pooled - outputs["nomask/pooled"]).max() < 0.1
 
 
@@ -193,7 +193,7 @@ def test_published_sizes_have_the_published_number_of_parameters() -> None:
     wanted = {"small": 30_209_152, "base": 92_798_080, "large": 187_643_776}
     for size, n in wanted.items():
         with torch.device("meta"):
-            model = HubertEcg(HubertEcgConfig(size=size)).random_init()  # type: ignore[arg-type]
+            model = HubertEcg(HubertEcgConfig(size=size)).random_init()
         # ours has no masked_spec_embed, a vector of pre-training
         assert sum(p.numel() for p in model.parameters()) == n
     assert SIZES["base"].stride == 64
@@ -289,7 +289,7 @@ def test_a_pickled_config_of_nonsense_is_refused(
     import types
 
     module = types.ModuleType("hubert_ecg")
-    module.HuBERTECGConfig = _FakeConfig  # type: ignore[attr-defined]
+    module.HuBERTECGConfig = _FakeConfig
     monkeypatch.setitem(sys.modules, "hubert_ecg", module)
     weights = load_file(hub_folder(tmp_path / "hub") / "model.safetensors")
     path = tmp_path / "w.pt"
@@ -308,7 +308,7 @@ def test_the_projects_own_config_class_is_read_without_its_module(
     folder = hub_folder(tmp_path / "hub")
     told = json.loads((folder / "config.json").read_text())
     module = types.ModuleType("hubert_ecg")
-    module.HuBERTECGConfig = _FakeConfig  # type: ignore[attr-defined]
+    module.HuBERTECGConfig = _FakeConfig
     monkeypatch.setitem(sys.modules, "hubert_ecg", module)
     body = {
         "model_state_dict": dict(load_file(folder / "model.safetensors")),
@@ -318,7 +318,7 @@ def test_the_projects_own_config_class_is_read_without_its_module(
     torch.save(body, tmp_path / "w.pt")
     monkeypatch.delitem(sys.modules, "hubert_ecg")
     model = load_pretrained(tmp_path / "w.pt")
-    assert model.config.sizes.hidden_size == 16  # type: ignore[attr-defined]
+    assert model.config.sizes.hidden_size == 16
     assert "hubert_ecg" not in sys.modules
 
 

@@ -285,9 +285,9 @@ def test_windows_are_pooled_as_asked(tmp_path: Path, how: str) -> None:
     train, val, test = sets(make_store(tmp_path))
     small = {"epochs": 1, "batch_size": 8, "threads": 1, "sizes": TINY_SIZES}
     model = make_model("hubert_ecg", **small, window_pooling=how).fit(train, val)
-    network: Any = model.network  # type: ignore[attr-defined]
+    network: Any = model.network
     with torch.inference_mode():
-        x = model._feed().for_scoring(test)(range(4))  # type: ignore[attr-defined]
+        x = model._feed().for_scoring(test)(range(4))
         each = torch.stack([network(x[:, i]) for i in range(3)])
         pooled = each.mean(0) if how == "mean" else each.amax(0)
         torch.testing.assert_close(network(x), pooled)

@@ -21,7 +21,7 @@ def test_an_exported_model_scores_like_torch(tmp_path: Path, missing: bool) -> N
     wanted = model.predict_proba(test)
     for int8, tolerance in ((False, 1e-5), (True, 0.05)):
         file = tmp_path / f"int8-{int8}.onnx"
-        model.save_onnx(file, int8=int8)  # type: ignore[attr-defined]
+        model.save_onnx(file, int8=int8)
         found = load_model(file).predict_proba(test)
         assert np.abs(found - wanted).max() < tolerance
         assert np.array_equal(found, wanted) is False

@@ -70,7 +70,7 @@ def test_each_method_learns_and_leaves_a_start_for_a_model(
         model = make_model(NETWORK[method], **FINE, **{start: str(learnt[method])})
         scores = model.fit(train, val).predict_proba(test)
         assert scores.shape == (len(test), 2)
-        assert any("Pre-trained by" in one for one in model.remarks)  # type: ignore[attr-defined]
+        assert any("Pre-trained by" in one for one in model.remarks)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -113,7 +113,7 @@ def test_a_start_of_another_split_is_refused_or_marked(
         make_model("ecg_cpc", **FINE, **{start: str(learnt["cpc"])}).fit(train, val)
     marked = make_model("ecg_cpc", **FINE, **{start: str(learnt["cpc"])}, allow_other_split=True)
     marked.fit(train, val)
-    assert any("another split" in one for one in marked.remarks)  # type: ignore[attr-defined]
+    assert any("another split" in one for one in marked.remarks)
 
 
 def test_without_a_cohort_everybody_is_learnt_from_and_the_result_is_refused(

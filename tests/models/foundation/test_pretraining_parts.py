@@ -74,7 +74,7 @@ def test_masked_loss_and_gradients_are_the_references(
     assert unmasked.item() == pytest.approx(float(outputs["pretrain/unmasked_loss"]), abs=TOLERANCE)
     loss = cluster_loss(logits, labels, hidden=hidden, seen=~hidden, alpha=1.0)
     assert loss.item() == pytest.approx(float(outputs["pretrain/masked_loss"]), abs=TOLERANCE)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     found = {
         name.removeprefix("network.backbone."): float(parameter.grad.norm())
         for name, parameter in golden.named_parameters()

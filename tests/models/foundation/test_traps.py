@@ -181,7 +181,7 @@ def test_dropout_is_what_is_asked_everywhere(p: float) -> None:
     network, _ = build(dropout=p, feature_dropout=0.0, head_dropout=0.0, layer_drop=p)
     backbone: Any = network.backbone
     assert backbone.feature_projection.dropout.p == 0
-    assert network.classifier.dropout.p == 0  # type: ignore[union-attr]
+    assert network.classifier.dropout.p == 0
     assert backbone.encoder.config.layerdrop == p
     for layer in backbone.encoder.layers:
         assert layer.attention.dropout == p

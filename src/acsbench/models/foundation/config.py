@@ -138,12 +138,12 @@ class FoundationConfig(NetworkConfig):
             for distance, (name, modules) in enumerate(reversed(stages.items()))
             if name not in self.frozen(stages)
         ]
-        head = {"params": list(network.classifier.parameters()), "lr": self.head_learning_rate}  # type: ignore[union-attr]
+        head = {"params": list(network.classifier.parameters()), "lr": self.head_learning_rate}  # type: ignore[union-attr]  # a `FoundationNetwork`
         return [head, *groups]
 
     def at_epoch(self, network: nn.Module, epoch: int) -> None:
         """Freeze all but the head while it is the head's turn."""
-        stages: dict[str, Any] = network.stages()  # type: ignore[operator]
+        stages: dict[str, Any] = network.stages()  # type: ignore[operator]  # as above
         if self.mode == "head_first" and stages:
             heads_turn = epoch < self.head_epochs
-            network.freeze(set(stages) if heads_turn else self.frozen(stages))  # type: ignore[operator]
+            network.freeze(set(stages) if heads_turn else self.frozen(stages))  # type: ignore[operator]  # as above
