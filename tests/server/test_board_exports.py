@@ -105,6 +105,16 @@ def test_the_metadata_are_valid_croissant(board, tmp_path) -> None:
     import hashlib
 
     assert described["distribution"][0]["sha256"] == hashlib.sha256(csv).hexdigest()
+    assert "license" not in described  # nobody said one
+
+
+def test_terms_are_told_where_the_host_says_them(board, monkeypatch) -> None:
+    from django.conf import settings
+
+    terms = "https://creativecommons.org/licenses/by/4.0/"
+    monkeypatch.setattr(settings, "BOARD", settings.BOARD.model_copy(update={"licence": terms}))
+    described = json.loads(get(board, "/tasks/acs/croissant.json").content)
+    assert described["license"] == terms
 
 
 def test_a_badge_shows_a_rank_with_what_is_open_and_runs_nothing(board) -> None:

@@ -330,6 +330,8 @@ def test_hosts_need_a_second_factor_and_are_asked_for_it(config, tmp_path) -> No
         yield_hotp_counters_from_time,
     )
 
+    from acsbench.server.models import ApiToken
+
     world = make_world(config, tmp_path, text=SMALL)
     with_password(world, "host")
     client = browser()
@@ -337,6 +339,12 @@ def test_hosts_need_a_second_factor_and_are_asked_for_it(config, tmp_path) -> No
     closed = client.get("/tasks/acs/host/")
     assert closed.status_code == 403
     assert "Hosts need a second factor" in closed.content.decode()
+    wish = {"do": "token", "scope": ["submit"], "days": "7"}
+    n_tokens = ApiToken.objects.count()
+    refused = client.post("/account/", wish)  # a token would do what the page does
+    assert refused.status_code == 403
+    assert "authenticator app" in refused.content.decode()
+    assert ApiToken.objects.count() == n_tokens
 
     def code(secret: str) -> str:
         return format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
@@ -352,6 +360,7 @@ def test_hosts_need_a_second_factor_and_are_asked_for_it(config, tmp_path) -> No
     stored = Authenticator.objects.get(type="totp").data["secret"]
     assert secret not in stored
     assert client.get("/tasks/acs/host/").status_code == 200
+    assert client.post("/account/", wish).status_code == 201
 
     again = browser()
     assert sign_in(again, "host")["Location"].startswith("/account/2fa/authenticate/")

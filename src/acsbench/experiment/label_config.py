@@ -44,7 +44,7 @@ class LabelEfficiencyConfig(StepConfig):
 
     task: str
     methods: tuple[Method, ...] = Field(min_length=1)
-    baseline: str = "scratch"
+    baseline: str = BASELINE
     shares: tuple[float, ...] = (0.05, 0.2, 1.0)
     epochs: tuple[int, ...] = (40, 16, 10)
     draws: int = Field(default=10, ge=1)

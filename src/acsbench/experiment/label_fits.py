@@ -149,11 +149,17 @@ class LabelFitOnce:
             load_dataset(cohort, store, TASKS[self.task], split)
             for split in ("train", "val", "test")
         )
-        rows = draw_rows(train, cohort, share=fit.share, seed=fit.draw)
+        drawn = _Drawn(
+            train=train,
+            rows=draw_rows(train, cohort, share=fit.share, seed=fit.draw),
+            val=val,
+            test=test,
+            cohort=cohort,
+        )
         learn = self._probe if fit.method.mode == "frozen" else self._train
-        scores = learn(fit, train, rows, val, test, cohort)
-        known = np.isfinite(train.labels[rows])
-        counts = {"n_labels": known.sum(), "n_positive": np.nansum(train.labels[rows])}
+        scores = learn(fit, drawn)
+        labels = train.labels[drawn.rows]
+        counts = {"n_labels": np.isfinite(labels).sum(), "n_positive": np.nansum(labels)}
         with atomic_path(file) as temporary, temporary.open("wb") as stream:
             arrays: dict[str, Any] = {**scores, **counts}
             np.savez(stream, **arrays)
@@ -165,44 +171,37 @@ class LabelFitOnce:
             parameters["init_from"] = start
         return make_model(fit.method.model, mode=fit.method.mode, **parameters)
 
-    def _probe(
-        self,
-        fit: LabelFit,
-        train: WaveformDataset,
-        rows: NDArray[np.intp],
-        val: WaveformDataset,
-        test: WaveformDataset,
-        cohort: Cohort,
-    ) -> dict[str, Floats]:
+    def _probe(self, fit: LabelFit, drawn: _Drawn) -> dict[str, Floats]:
         """Scores of a linear model on frozen features, which all draws share."""
-        del cohort
         from acsbench.models.pretraining.probe import LinearProbe, frozen_features  # noqa: PLC0415  torch
 
-        model = self._model(fit)
-        x, of_val, of_test = frozen_features(
-            model, (train, val, test), cache=self.folder / "features"
-        )
-        rows = rows[np.isfinite(train.labels[rows])]
-        probe = LinearProbe.fit(x[rows], train.labels[rows], seed=fit.seed)
+        sets = (drawn.train, drawn.val, drawn.test)
+        x, of_val, of_test = frozen_features(self._model(fit), sets, cache=self.folder / "features")
+        labels = drawn.train.labels
+        rows = drawn.rows[np.isfinite(labels[drawn.rows])]
+        probe = LinearProbe.fit(x[rows], labels[rows], seed=fit.seed)
         return {"val": probe.logits(of_val), "test": probe.logits(of_test)}
 
-    def _train(
-        self,
-        fit: LabelFit,
-        train: WaveformDataset,
-        rows: NDArray[np.intp],
-        val: WaveformDataset,
-        test: WaveformDataset,
-        cohort: Cohort,
-    ) -> dict[str, Floats]:
+    def _train(self, fit: LabelFit, drawn: _Drawn) -> dict[str, Floats]:
         """Scores of a whole network after its last epoch: so few labels leave none to choose by."""
-        fewer = val.take(draw_rows(val, cohort, share=fit.share, seed=fit.draw))
+        val_rows = draw_rows(drawn.val, drawn.cohort, share=fit.share, seed=fit.draw)
         model = self._model(fit, epochs=fit.epochs, patience=fit.epochs, choose="last")
-        model.fit(train.take(rows), fewer)
+        model.fit(drawn.train.take(drawn.rows), drawn.val.take(val_rows))
         return {
             name: logit(np.clip(model.predict_proba(data)[:, 1], 1e-12, 1 - 1e-12))
-            for name, data in (("val", val), ("test", test))
+            for name, data in (("val", drawn.val), ("test", drawn.test))
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Drawn:
+    """The records of a round, and the rows of train whose labels a fit may use."""
+
+    train: WaveformDataset
+    rows: NDArray[np.intp]
+    val: WaveformDataset
+    test: WaveformDataset
+    cohort: Cohort
 
 
 def patients_of(data: WaveformDataset, cohort: Cohort) -> NDArray[np.str_]:

@@ -96,6 +96,8 @@ class ServerConfig(StepConfig):
         Allow plain http to this machine. For tests.
     notice : str
         A sentence at the head of every page: that this is a demo, say.
+    licence : str
+        Address of the terms under which the board's tables may be used, for catalogues.
     limits : RateLimits
     sign_in : SignIn
         How people come into their accounts; tokens work in any case.
@@ -124,6 +126,7 @@ class ServerConfig(StepConfig):
     webhook_pause_seconds: Seconds = 30.0
     webhooks_to_this_machine: bool = False
     notice: str = Field(default="", max_length=300)
+    licence: str = Field(default="", pattern=r"^(https?://\S+)?$")
     limits: RateLimits = RateLimits()
     sign_in: SignIn = SignIn()
 

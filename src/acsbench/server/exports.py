@@ -110,7 +110,14 @@ def _parquet(table: pl.DataFrame) -> bytes:
 
 
 def board_croissant(
-    document: str, *, title: str, question: str, url: str, date: str, version: str
+    document: str,
+    *,
+    title: str,
+    question: str,
+    url: str,
+    date: str,
+    version: str,
+    licence: str,
 ) -> dict[str, Any]:
     """Metadata of a board's table in Croissant 1.0 (https://docs.mlcommons.org/croissant/).
 
@@ -126,6 +133,8 @@ def board_croissant(
         When it was published, as ``2027-01-31``.
     version : str
         Of the table, as ``1.12.0``: task version, board version.
+    licence : str
+        Address of the terms that the host gives it under; empty where none were said.
     """
     board = BoardOut.model_validate_json(document)
     content = export_board(document, "csv")
@@ -136,7 +145,7 @@ def board_croissant(
         "name": f"board-{board.task_version}",
         "description": f"Board of '{title}': entries with intervals and rank intervals. {question}",
         "url": url,
-        "license": "https://creativecommons.org/licenses/by/4.0/",
+        **({"license": licence} if licence else {}),
         "datePublished": date,
         "version": version,
         "citeAs": f"{title} ({board.task_version}), board {board.version}. acsbench.",

@@ -71,6 +71,7 @@ def frozen_files(freeze: Freeze, config: ServerConfig) -> dict[str, bytes]:
                 url="board.csv",
                 date=freeze.frozen_at.date().isoformat(),
                 version=f"{version.number}.{board.version}.0",
+                licence=config.licence,
             )
         ),
         "details.json": _json(freeze.details),

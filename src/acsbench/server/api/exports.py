@@ -108,6 +108,7 @@ def croissant(request: HttpRequest, slug: str, version: Number = None) -> dict[s
         url=f"{base}/board.csv?version={row.number}",
         date=(state.updated_at or state.created_at).date().isoformat(),
         version=f"{row.number}.{state.version}.0",
+        licence=settings.BOARD.licence,
     )
 
 

@@ -48,6 +48,13 @@ def account(request: HttpRequest) -> HttpResponseBase:
 
 
 def _new_token(request: HttpRequest, owner: Account) -> HttpResponse:
+    """Make a token; a host's can do what the host's page does, so it asks for as much."""
+    if TaskRole.objects.filter(account=owner).exists() and not has_second_factor(owner):
+        raise Problem(
+            403,
+            "second_factor_needed",
+            "You look after a task: set up an authenticator app first, then make tokens.",
+        )
     days = request.POST.get("days", "")
     if days not in {str(one) for one in _DAYS}:
         raise Problem(422, "bad_request", "Choose how long the token is to last.")
