@@ -21,7 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from acsbench.cohort.build import build_cohort
-from acsbench.evaluation.intervals import clustered_delong, logit_interval
+from acsbench.evaluation.intervals import Interval, clustered_delong, logit_interval
 from acsbench.evaluation.metrics import auroc
 from acsbench.parallel import progress
 from acsbench.sources.base import open_source
@@ -143,15 +143,19 @@ def study(folder: Path, n_hospitals: int, effect_mv: float) -> list[tuple[str, s
     truth = float(np.mean([one["area"] for one in judged]))
     rows = [("true AUROC of the reader", f"{truth:.3f}")]
     for kind in ("patients", "ECGs"):
-        inside = [
-            one["intervals"][kind].low <= truth <= one["intervals"][kind].high for one in judged
-        ]
+        inside = [holds(one["intervals"][kind], truth) for one in judged]
         share = float(np.mean(inside))
         reach = 1.96 * np.sqrt(share * (1 - share) / len(inside))
         rows.append((f"95 % intervals that hold it, counting {kind}", f"{share:.3f} ± {reach:.3f}"))
     at_90 = sensitivity_of_all([one["rows"] for one in judged])
     rows.append((f"true sensitivity at {SPECIFICITY:.0%} specificity", f"{at_90:.3f}"))
     return rows + [(name, mean_of(values)) for name, values in figures.items()]
+
+
+def holds(interval: Interval, value: float) -> bool:
+    """Whether an interval holds a value; one that could not be estimated holds nothing."""
+    low, high = interval.low, interval.high
+    return low is not None and high is not None and low <= value <= high
 
 
 def mean_of(values: list[float]) -> str:

@@ -35,7 +35,7 @@ def serve(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Host a board: sets itself up, migrates, and runs until SIGTERM."""
+    """Host a board. Sets itself up, migrates, and runs until SIGTERM."""
     data = data or (_DEMO_DATA if demo else _DATA)
     changed = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     if demo:
