@@ -35,6 +35,7 @@ class Task:
     seed: int = 0
     text: str = ""
     version: int = 1
+    title: str = "A task"
     ids: list[str] = field(init=False)
     labels: np.ndarray = field(init=False)
 
@@ -43,7 +44,7 @@ class Task:
         self.ids = [f"{self.slug}{n:06d}" for n in range(self.n_rows)]
         self.labels = (rng.random(self.n_rows) < 0.35).astype(int)
         self.folder.mkdir(parents=True, exist_ok=True)
-        head = f'slug = "{self.slug}"\ntitle = "A task"\nversion = {self.version}\n'
+        head = f'slug = "{self.slug}"\ntitle = "{self.title}"\nversion = {self.version}\n'
         (self.folder / "task.toml").write_text(f"{head}opens = 2026-01-01T00:00:00Z\n{self.text}")
         (self.folder / "ids.csv").write_text("".join(f"{i}\n" for i in ["ecg_id", *self.ids]))
         rows = [

@@ -9,11 +9,13 @@ import polars as pl
 from acsbench.errors import InputError
 from acsbench.leaderboard.definition import Attestation, BoardTask, Limits, Release, TaskVersion
 from acsbench.leaderboard.truth_table import KEYS
+from acsbench.report.names import outcome_title
 from acsbench.tables import Cohort
 from acsbench.tasks import TASKS
 
 __all__ = ["board_version", "split_labels"]
 
+_POPULATIONS = {"is_tested": "patients who were tested", "is_untested": "patients without a test"}
 _ATTESTATION = """\
 I have not used any record of this holdout, nor anything known of its patients, to train, tune or
 choose the model that made these scores. I have not looked at its waveforms by eye to choose them.
@@ -49,11 +51,12 @@ def board_version(
 ) -> TaskVersion:
     """What a board asks: a registered task, of the records of a table of labels."""
     task = TASKS[name]
-    within = "" if task.horizon_days is None else f" within {task.horizon_days} days"
+    outcome = outcome_title(task.outcome)
+    whose = _POPULATIONS.get(task.population, f"records that are {task.population}")
     definition = BoardTask(
         slug=name,
-        title=f"{name}: {task.outcome}{within}",
-        question=f"{task.outcome}{within}, among records that are {task.population}",
+        title=outcome,
+        question=f"{outcome}, among {whose}",
         version=task.version,
         primary=task.primary_metric,
         opens=opens,
