@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -113,3 +114,15 @@ def test_a_database_of_a_newer_version_is_refused_and_nothing_touched(config) ->
     MigrationRecorder(connection).record_applied("board", "9999_future")
     with pytest.raises(StepError, match=r"9999_future.*newer"):
         migrate(config)
+
+
+def test_an_address_that_is_taken_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        command = (sys.executable, "-m", "acsbench", "serve", "--data", str(tmp_path / "board"))
+        done = subprocess.run(
+            [*command, "--port", port], capture_output=True, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 2
+    assert "Take another with --port" in done.stderr
+    assert not (tmp_path / "board").exists()

@@ -37,61 +37,51 @@ def serve(
 ) -> None:
     """Host a board. Sets itself up, migrates, and runs until SIGTERM."""
     data = data or (_DEMO_DATA if demo else _DATA)
-    changed = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     if demo:
-        return _serve_demo(data, changed, json=json)
-    config = _set_up(_board(data), changed)
-    return _supervise(
-        config, lambda at: f"The board answers at {at} (Ctrl-C ends it).", {}, json=json
-    )
+        from acsbench.experiment.demo_board import start_demo
 
-
-def _set_up(config: ServerConfig, changed: Mapping[str, Any]) -> ServerConfig:
-    """Folders, keys and database in their present form."""
-    from acsbench.server.database import migrate
-    from acsbench.server.setup import create_folders
-
-    config = config.model_copy(update=changed)
-    create_folders(config)
-    copy = migrate(config)
-    if copy is not None:
-        print(f"The database was brought up to date; a copy of before is {copy}.", file=sys.stderr)
-    return config
-
-
-def _supervise(
-    config: ServerConfig,
-    text: Callable[[str], str],
-    facts: Mapping[str, Any],
-    *,
-    json: bool,
-) -> None:
+        start_demo(data)
+    changed = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    config = _board(data).model_copy(update=changed)
     from acsbench.server.logs import log_as_json
     from acsbench.server.serve import Supervisor, listen
 
+    listener = listen(config)  # before anything is changed: the address may be taken
+    _set_up(config)
+    welcome, facts = _demo(config) if demo else (_answers_at, {})
     log_as_json()
-    listener = listen(config)
 
     def tell(started: Mapping[str, Any]) -> None:
-        emit({**started, **facts}, text(started["address"]), as_json=json)
+        emit({**started, **facts}, welcome(started["address"]), as_json=json)
         sys.stdout.flush()
 
     Supervisor(config, listener).run(tell=tell)
 
 
-def _serve_demo(data: Path, changed: Mapping[str, Any], *, json: bool) -> None:
+def _answers_at(address: str) -> str:
+    return f"The board answers at {address} (Ctrl-C ends it)."
+
+
+def _set_up(config: ServerConfig) -> None:
+    """Folders, keys and database in their present form."""
+    from acsbench.server.database import migrate
+    from acsbench.server.setup import create_folders
+
+    create_folders(config)
+    copy = migrate(config)
+    if copy is not None:
+        print(f"The database was brought up to date; a copy of before is {copy}.", file=sys.stderr)
+
+
+def _demo(config: ServerConfig) -> tuple[Callable[[str], str], dict[str, Any]]:
+    """Fill a demo board, unless it is full already; what is told of it."""
     from acsbench.experiment import demo_board
 
-    is_new = not demo_board.is_demo(data)
-    if is_new:
-        demo_board.start_demo(data)
-        print(f"Making a demo board in {data}: this takes a few seconds.", file=sys.stderr)
-    config = _set_up(_board(data), changed)
-    if is_new:
+    if not demo_board.is_demo(config.data):
+        print(f"Making a demo board in {config.data}: a few seconds.", file=sys.stderr)
         demo_board.make_demo(config)
-    demo = demo_board.open_demo(data)
-    facts = {"notice": demo_board.NOTICE, "demo": demo.as_dict()}
-    _supervise(config, demo.welcome, facts, json=json)
+    demo = demo_board.open_demo(config.data)
+    return demo.welcome, {"notice": demo_board.NOTICE, "demo": demo.as_dict()}
 
 
 def _board(data: Path, *, must_exist: bool = False) -> ServerConfig:

@@ -167,11 +167,15 @@ def is_demo(data: Path) -> bool:
 def start_demo(data: Path) -> None:
     """Make the folder of a new demo board, in place of one whose making was stopped.
 
+    A finished one stays as it is.
+
     Raises
     ------
     InputError
         When the folder holds something else.
     """
+    if is_demo(data):
+        return
     if (data / _STARTED).is_file():
         shutil.rmtree(data)
     if data.exists() and any(data.iterdir()):
