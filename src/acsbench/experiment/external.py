@@ -13,9 +13,8 @@ from acsbench.errors import AcsbenchError, InputError
 from acsbench.experiment.config import ExperimentConfig, ExternalStep
 from acsbench.experiment.judging import Scored, Trained, flag_models, judge_all, score_one
 from acsbench.experiment.run_report import report_on
-from acsbench.experiment.steps import OpenedSource, cohort_step, open_step, store_step
+from acsbench.experiment.steps import cohort_step, open_step, stores_step
 from acsbench.parallel import Workers
-from acsbench.store import WaveformStore
 from acsbench.tables import Cohort, Split
 
 __all__ = ["judge_elsewhere"]
@@ -72,7 +71,14 @@ def judge_elsewhere(
         for one in trained
         if not one.step.model.startswith("flag:")
     ]
-    stores = _stores(models, config, opened, cohort, folder, workers)
+    stores = stores_step(
+        (one.model.recipe for one in models),
+        opened,
+        cohort,
+        folder / "stores",
+        process=config.process,
+        workers=workers,
+    )
     models = [replace(one, store=stores.get(one.model.recipe)) for one in models]
     if config.compare_flags:
         models += flag_models([one.step for one in models], cohort)
@@ -107,29 +113,6 @@ def _all_test(built: Cohort, home: Cohort) -> Cohort:
         remarks.append(f"{dropped:,} ECGs of patients in the run's train or val were left out.")
     info = {**built.info, "remarks": remarks, "shared_patients": 0}
     return replace(built, frame=kept, info=info)
-
-
-def _stores(
-    models: Sequence[Trained],
-    config: ExperimentConfig,
-    opened: OpenedSource,
-    cohort: Cohort,
-    folder: Path,
-    workers: Workers | None,
-) -> dict[str | None, WaveformStore]:
-    recipes = dict.fromkeys(one.model.recipe for one in models if one.model.recipe is not None)
-    return {
-        recipe: store_step(
-            opened,
-            cohort,
-            folder / "stores" / recipe,
-            recipe=recipe,
-            parameters=config.process.recipes.get(recipe),
-            max_failed_share=config.process.max_failed_share,
-            workers=workers,
-        )
-        for recipe in recipes
-    }
 
 
 def _score(

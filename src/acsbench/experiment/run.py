@@ -18,7 +18,7 @@ from acsbench.experiment.steps import (
     cohort_step,
     make_step_model,
     open_step,
-    store_step,
+    stores_step,
     train_step,
 )
 from acsbench.parallel import Workers
@@ -135,18 +135,14 @@ def make_stores(
         step.name: make_step_model(step, seed=config.seed, folder=None).recipe
         for step in config.models
     }
-    stores: dict[str | None, WaveformStore] = {}
-    for recipe in dict.fromkeys(r for r in recipes.values() if r is not None):
-        log.info("processing waveforms: recipe %s", recipe)
-        stores[recipe] = store_step(
-            opened,
-            cohort,
-            folder / "stores" / recipe,
-            recipe=recipe,
-            parameters=config.process.recipes.get(recipe),
-            max_failed_share=config.process.max_failed_share,
-            workers=workers,
-        )
+    stores = stores_step(
+        recipes.values(),
+        opened,
+        cohort,
+        folder / "stores",
+        process=config.process,
+        workers=workers,
+    )
     return {name: stores.get(recipe) for name, recipe in recipes.items()}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from acsbench import registry
 from acsbench.cohort.build import CohortConfig, build_cohort
 from acsbench.dataset import WaveformDataset, load_dataset
 from acsbench.errors import InputError
-from acsbench.experiment.config import ModelStep, SourceStep
+from acsbench.experiment.config import ModelStep, ProcessStep, SourceStep
 from acsbench.experiment.limit import limit_tables
 from acsbench.models.base import Model, load_model, make_model, model_maker
 from acsbench.parallel import Workers
@@ -47,9 +49,13 @@ __all__ = [
     "quality_step",
     "reopen_source",
     "store_step",
+    "stores_step",
     "train_step",
     "write_predictions",
 ]
+
+
+log = logging.getLogger("acsbench")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +180,31 @@ def store_step(
         max_failed_share=max_failed_share,
         workers=workers,
     )
+
+
+def stores_step(
+    recipes: Iterable[str | None],
+    opened: OpenedSource,
+    cohort: Cohort,
+    folder: Path,
+    *,
+    process: ProcessStep,
+    workers: Workers | None = None,
+) -> dict[str | None, WaveformStore]:
+    """Make a store for each recipe, in ``folder/<recipe>``; models of features only have none."""
+    stores: dict[str | None, WaveformStore] = {}
+    for recipe in dict.fromkeys(one for one in recipes if one is not None):
+        log.info("processing waveforms: recipe %s", recipe)
+        stores[recipe] = store_step(
+            opened,
+            cohort,
+            folder / recipe,
+            recipe=recipe,
+            parameters=process.recipes.get(recipe),
+            max_failed_share=process.max_failed_share,
+            workers=workers,
+        )
+    return stores
 
 
 def make_step_model(step: ModelStep, *, seed: int, folder: Path | None, **extra: Any) -> Model:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import signal
-import threading
 import time
 from datetime import timedelta
 
@@ -33,7 +31,7 @@ from acsbench.server.models import (
     Webhook,
 )
 from acsbench.server.outgoing import Resolve, post, resolve, signature
-from acsbench.server.parent import leave_with_parent
+from acsbench.server.parent import told_to_stop
 
 __all__ = ["EVENTS", "MAX_TRIES", "Courier", "main"]
 
@@ -46,10 +44,7 @@ _CHUNK = 200
 
 def main(config: ServerConfig) -> None:
     """Carry until a signal comes or the parent is gone."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    leave_with_parent(stop.set)
+    stop = told_to_stop()
     courier = Courier(config)
     log("courier.started")
     while not stop.is_set():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable
 
-__all__ = ["leave_with_parent"]
+__all__ = ["leave_with_parent", "told_to_stop"]
 
 _STDIN = 0
 
@@ -26,3 +27,12 @@ def leave_with_parent(leave: Callable[[], None]) -> None:
         leave()
 
     threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def told_to_stop() -> threading.Event:
+    """An event that SIGTERM, SIGINT and the end of the parent set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    leave_with_parent(stop.set)
+    return stop

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import signal
 import sys
 import threading
 import time
@@ -23,7 +22,7 @@ from acsbench.server.judging import Judge
 from acsbench.server.keys import master_key
 from acsbench.server.logs import log
 from acsbench.server.models import Result, Submission, TaskVersion, WorkerBeat
-from acsbench.server.parent import leave_with_parent
+from acsbench.server.parent import told_to_stop
 from acsbench.server.queue import Lease, LeaseLostError, lease_next, release, renew
 from acsbench.server.stores import blobs
 
@@ -36,10 +35,7 @@ _REST_S = 60.0
 
 def main(config: ServerConfig) -> None:
     """Work until a signal comes or the parent is gone."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    leave_with_parent(stop.set)
+    stop = told_to_stop()
     worker = Worker(config, master_key(config))
     log("worker.started", owner=worker.owner)
     while not stop.is_set():

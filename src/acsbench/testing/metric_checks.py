@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acsbench import registry
 from acsbench.evaluation.metrics import NotEstimable
+from acsbench.testing.findings import require
 
 __all__ = ["check_metric"]
 
@@ -32,17 +34,8 @@ def check_metric(name: str) -> None:
         With every finding, one a line.
     """
     metric: Metric = registry.load("metrics", name)
-    findings: list[str] = []
-    cause: Exception | None = None
-    for check in (_of_a_sample, _of_one_class):
-        try:
-            findings += check(metric)
-        except Exception as error:  # the finding
-            findings.append(f"it raises {type(error).__name__}: {error}")
-            cause = error
-    if findings:
-        lines = [f"Metric '{name}' breaks its contract:", *(f"  {one}" for one in findings)]
-        raise AssertionError("\n".join(lines)) from cause
+    checks = (_of_a_sample, _of_one_class)
+    require(f"Metric '{name}'", [partial(check, metric) for check in checks])
 
 
 def _of_a_sample(metric: Metric) -> Iterator[str]:

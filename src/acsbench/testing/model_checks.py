@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from acsbench.models.base import Model, load_model, make_model
 from acsbench.store import WaveformStore, finish_store, write_shard
 from acsbench.tables import Cohort, Split
 from acsbench.tasks import TASKS
+from acsbench.testing.findings import require
 from acsbench.testing.recordings import generated_recording
 from acsbench.waveforms.recipes import get_recipe
 
@@ -44,19 +46,10 @@ def check_model(name: str, **parameters: Any) -> None:
     AssertionError
         With every finding, one a line.
     """
-    findings: list[str] = []
-    cause: Exception | None = None
     with tempfile.TemporaryDirectory() as folder:
         bench = _Bench.set_up(name, parameters, Path(folder))
-        for check in (_before_a_fit, _after_a_fit, _several_tasks):
-            try:
-                findings += check(bench)
-            except Exception as error:  # the finding
-                findings.append(f"it raises {type(error).__name__}: {error}")
-                cause = error
-    if findings:
-        lines = [f"Model '{name}' breaks its contract:", *(f"  {one}" for one in findings)]
-        raise AssertionError("\n".join(lines)) from cause
+        checks = (_before_a_fit, _after_a_fit, _several_tasks)
+        require(f"Model '{name}'", [partial(check, bench) for check in checks])
 
 
 @dataclass(frozen=True)

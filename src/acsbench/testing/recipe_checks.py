@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from acsbench.errors import RecordingError
 from acsbench.recording import NOT_RECORDED, RECORDED, Recording, Waveform
 from acsbench.store import encode
+from acsbench.testing.findings import require
 from acsbench.testing.recordings import generated_page, generated_recording
 from acsbench.waveforms.recipes import NamedRecipe, get_recipe
 
@@ -41,18 +43,9 @@ def check_recipe(name: str, **parameters: Any) -> None:
         With every finding, one a line.
     """
     recipe = get_recipe(name, **parameters)
-    findings: list[str] = []
-    cause: Exception | None = None
     make = _layout(recipe)
-    for check in (_of_one, _of_two, _of_gaps, _of_short, _of_its_name):
-        try:
-            findings += check(recipe, make)
-        except Exception as error:  # the finding
-            findings.append(f"it raises {type(error).__name__}: {error}")
-            cause = error
-    if findings:
-        lines = [f"Recipe '{name}' breaks its contract:", *(f"  {one}" for one in findings)]
-        raise AssertionError("\n".join(lines)) from cause
+    checks = (_of_one, _of_two, _of_gaps, _of_short, _of_its_name)
+    require(f"Recipe '{name}'", [partial(check, recipe, make) for check in checks])
 
 
 def _layout(recipe: NamedRecipe) -> Make:
