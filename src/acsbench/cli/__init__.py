@@ -2,7 +2,7 @@
 
 Nothing heavy is imported before a command runs, so that ``--help`` is quick. Results go to
 stdout, everything else to stderr. The commands stand in `runs`, `data`, `stores`, `models`,
-`pretraining`, `judge`, `board` and `server`.
+`pretraining`, `judge`, `reproduction`, `board` and `server`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from acsbench.cli import (
     judge,
     models,
     pretraining,
+    reproduction,
     runs,
     server,
     stores,
@@ -92,6 +93,7 @@ _store.command()(stores.verify)
 _store.command()(stores.export)
 app.add_typer(_store, name="store")
 board.group.command("show")(entrant.show)
+app.add_typer(reproduction.group, name="reproduce")
 app.add_typer(board.group, name="board")
 app.add_typer(server.group, name="server")
 

@@ -82,6 +82,9 @@ class CohortConfig(StepConfig):
     timing : tuple of "first_of_visit", "before_procedure"
         Keep the first ECG of each visit; keep ECGs of days before the catheterization or, where
         there was none, all. The order on one day is unknown, so ECGs of the day itself leave too.
+    check_quality : bool
+        Read every waveform first. Without, nobody leaves by a waveform and copies are not found:
+        for models that read tables alone, on tables alone.
     """
 
     scheme: Scheme = "patient"
@@ -93,6 +96,7 @@ class CohortConfig(StepConfig):
     excluded_any: tuple[LeadReason, ...] = ()
     copies: Copies = "visit"
     timing: tuple[Timing, ...] = ()
+    check_quality: bool = True
 
     @field_validator("scheme", mode="before")
     @classmethod

@@ -58,13 +58,18 @@ class Scored:
 
 
 def score_all(
-    trained: Sequence[Trained], cohort: Cohort, folder: Path, *, untested: bool = True
+    trained: Sequence[Trained],
+    cohort: Cohort,
+    folder: Path,
+    *,
+    untested: bool = True,
+    with_val: bool = True,
 ) -> list[Scored]:
     """Score val and test with every model, and write the predictions to ``folder``.
 
     With ``untested`` also the test ECGs whose outcome nobody looked for, of tasks that have such.
     """
-    return [score_one(one, cohort, folder, untested=untested) for one in trained]
+    return [score_one(one, cohort, folder, untested=untested, with_val=with_val) for one in trained]
 
 
 def score_one(

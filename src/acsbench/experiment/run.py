@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from acsbench.results import Results
 from acsbench.store import WaveformStore
 from acsbench.tables import Cohort
 
-__all__ = ["RunResult", "make_stores", "rewrite_report", "run_experiment"]
+__all__ = ["RunResult", "finish_run", "make_stores", "rewrite_report", "run_experiment"]
 
 log = logging.getLogger("acsbench")
 
@@ -92,15 +91,13 @@ def run_experiment(
     selective = "selective_testing" in config.evaluate.sections
     scored = score_all(trained, cohort, folder / "predictions", untested=selective)
     results = judge_all(scored, cohort, config, folder / "labels")
-    written = results.save(folder)
-    report = report_on(config, opened, cohort, results, folder, folder)
+    report = finish_run(config, opened, cohort, results, folder)
     elsewhere = {
         name: judge_elsewhere(
             name, config, trained, cohort, folder / "evaluate_on" / name, workers=workers
         )
         for name in config.evaluate_on
     }
-    _finish(config, opened, cohort, folder, written)
     return RunResult(
         folder=folder, report=report, results=results, cohort=cohort, elsewhere=elsewhere
     )
@@ -178,16 +175,20 @@ def _start(step: ModelStep, config: ExperimentConfig, folder: Path) -> Path | No
     return Path(step.init_from)
 
 
-def _finish(
+def finish_run(
     config: ExperimentConfig,
     opened: OpenedSource,
     cohort: Cohort,
+    results: Results,
     folder: Path,
-    written: Sequence[str],
-) -> None:
+) -> Path:
+    """Write results, report and manifest of a run; return the report."""
+
     def below(name: str) -> list[str]:
         return [str(p.relative_to(folder)) for p in sorted((folder / name).glob("*.csv"))]
 
+    written = results.save(folder)
+    report = report_on(config, opened, cohort, results, folder, folder)
     rows = [*below("predictions"), *below("labels")]
     body: dict[str, Any] = config.model_dump(mode="json")
     write_manifest(
@@ -204,6 +205,7 @@ def _finish(
             "exact_counts": list(written) if cohort.min_count else [],
         },
     )
+    return report
 
 
 def rewrite_report(folder: Path, out: Path | None = None, *, with_ids: bool = False) -> Path:

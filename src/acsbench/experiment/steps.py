@@ -126,7 +126,7 @@ def cohort_step(
     seed: int,
     workers: Workers | None = None,
 ) -> Cohort:
-    """Check the quality of every ECG, build the cohort, and keep both in ``folder``."""
+    """Check the quality of every ECG, unless told not to, build the cohort, and keep both."""
     wanted = {
         "source": opened.step.model_dump(mode="json"),
         "limit": opened.limit,
@@ -136,16 +136,16 @@ def cohort_step(
     inputs = {"tables": opened.tables.fingerprint}
     if holds(folder, step="cohort", config=wanted, inputs=inputs):
         return Cohort.load(folder)
-    quality = _checked(opened, folder, workers=workers)
+    quality = _checked(opened, folder, workers=workers) if config.check_quality else None
     cohort = build_cohort(opened.tables, quality=quality, seed=seed, config=config)
-    outputs = [*cohort.save(folder), "quality.parquet"]
+    checked = [] if quality is None else ["quality.parquet"]
     write_manifest(
         folder,
         step="cohort",
         config=wanted,
         inputs=inputs,
-        outputs=outputs,
-        patient_level=["cohort.parquet", "quality.parquet"],
+        outputs=[*cohort.save(folder), *checked],
+        patient_level=["cohort.parquet", *checked],
         info={"split_fingerprint": cohort.split_fingerprint, **cohort.info},
     )
     return cohort

@@ -22,7 +22,7 @@ from acsbench.registry import canonical
 from acsbench.store import WaveformStore
 from acsbench.tables import Cohort
 
-__all__ = ["SweepResult", "plan_fits", "plan_sweep", "run_sweep"]
+__all__ = ["SweepResult", "cluster_or_local", "fit_folder", "plan_fits", "plan_sweep", "run_sweep"]
 
 log = logging.getLogger("acsbench")
 
@@ -86,9 +86,9 @@ def run_sweep(
         folder / "cohort",
         config=config.cohort,
         seed=config.seed,
-        workers=_makers(workers),
+        workers=cluster_or_local(workers),
     )
-    stores = make_stores(config, opened, cohort, folder, _makers(workers))
+    stores = make_stores(config, opened, cohort, folder, cluster_or_local(workers))
     failed: dict[Path, str] = {}
     fits: list[Fit] = []
     for stage in plan_fits(config, folder, stores):
@@ -98,7 +98,7 @@ def run_sweep(
     return _finish(config, folder, cohort, stores, fits, failed)
 
 
-def _makers(workers: Workers | None) -> Workers:
+def cluster_or_local(workers: Workers | None) -> Workers:
     """Who makes cohort and stores: everybody on this machine, or the cluster."""
     return workers if workers is not None and workers.engine == "dask" else Workers()
 
@@ -150,7 +150,7 @@ def plan_fits(
             fit = Fit(
                 step=one,
                 seed=seed,
-                folder=_place(folder, one, str(seed)),
+                folder=fit_folder(folder, one, seed),
                 store=place,
                 start=_start(one, seed, config, folder),
             )
@@ -182,7 +182,8 @@ def _crossed(step: ModelStep, config: ExperimentConfig) -> list[ModelStep]:
     return [step.model_copy(update={"task": canonical(task)}) for task in config.sweep.tasks]
 
 
-def _place(folder: Path, step: ModelStep, seed: str) -> Path:
+def fit_folder(folder: Path, step: ModelStep, seed: int | str) -> Path:
+    """Folder of a fit, or with ``ensemble`` for a seed of the ensemble, in a sweep's folder."""
     tasks = "+".join(step.tasks)
     return folder / "fits" / step.name.replace(":", "_") / tasks / f"seed-{seed}"
 
@@ -192,7 +193,7 @@ def _start(step: ModelStep, seed: int, config: ExperimentConfig, folder: Path) -
         return None
     other = next((one for one in config.models if one.name == step.init_from), None)
     if other is not None:
-        return _place(folder, other, str(seed))
+        return fit_folder(folder, other, seed)
     place = Path(step.init_from)
     return place.resolve() if place.exists() else place  # hf:OWNER/NAME stays as it is
 
@@ -216,7 +217,7 @@ def _ensembles(
             name=first.step.name, model="ensemble", task=first.step.task, parameters=parameters
         )
         yield replace(
-            first, step=step, seed=None, folder=_place(folder, step, "ensemble"), start=None
+            first, step=step, seed=None, folder=fit_folder(folder, step, "ensemble"), start=None
         )
 
 

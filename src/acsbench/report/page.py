@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
@@ -35,7 +36,7 @@ from acsbench.report.view import TaskView
 from acsbench.results import Results
 from acsbench.tables import Cohort
 
-__all__ = ["ReportConfig", "write_report"]
+__all__ = ["ReportConfig", "render", "write_report"]
 
 # the order of the page: what was found, whether to believe it, for whom, beside what
 _SECTIONS: Sequence[Callable[[TaskView], Section | None]] = (
@@ -132,20 +133,15 @@ def write_report(
     sections = [section for task in tasks for section in task.sections] + closing
     closing.append(checklist_section(sections, has_facts=True))
     sections.append(closing[-1])
-    page = (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            title=title,
-            css=_asset("page.css"),
-            js=_asset("page.js"),
-            remarks=shown.remarks,
-            tasks=tasks,
-            closing=closing,
-            contents=_contents(tasks, closing),
-            methods=methods_text(shown, views, cohort=cohort, facts=known),
-            facts=known | versions(),
-        )
+    page = render(
+        "page.html.j2",
+        title=title,
+        remarks=shown.remarks,
+        tasks=tasks,
+        closing=closing,
+        contents=_contents(tasks, closing),
+        methods=methods_text(shown, views, cohort=cohort, facts=known),
+        facts=known | versions(),
     )
     if folder.suffix == ".html":
         atomic_text(folder, page)
@@ -193,11 +189,8 @@ def _contents(tasks: Sequence[_TaskPart], closing: Sequence[Section]) -> list[tu
     return [*found, ("methods", "Methods, ready to paste"), ("facts", "How this was made")]
 
 
-def _asset(name: str) -> Markup:
-    return Markup((files("acsbench.report") / name).read_text(encoding="utf-8"))  # noqa: S704  our own file
-
-
-def _environment() -> jinja2.Environment:
+def render(template: str, **values: Any) -> str:
+    """Fill one of this package's templates, with its own style and script inside."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("acsbench.report", "."),
         autoescape=True,
@@ -207,7 +200,12 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["runs"] = _runs
     environment.filters["unbroken"] = _unbroken
-    return environment
+    styled = {"css": _asset("page.css"), "js": _asset("page.js")}
+    return environment.get_template(template).render(**styled, **values)
+
+
+def _asset(name: str) -> Markup:
+    return Markup((files("acsbench.report") / name).read_text(encoding="utf-8"))  # noqa: S704  our own file
 
 
 def _unbroken(words: str) -> Markup:
