@@ -46,7 +46,8 @@ from benchmarks.ablation import OURS
 from benchmarks.ptbxl_folds import QUARTERS, build_store, cohort_of, read_cohort
 
 SEEDS = (0, 1, 2)
-DRAWS = 10
+DRAWS = {"ptbxl_mi": 10, "acs": 5}
+"""Of labelled patients at each low level, by task."""
 SIZES = {
     "width": 64,
     "kernels": (3, 3, 1, 1),
@@ -115,7 +116,7 @@ def config_of(
         task=task,
         methods=methods(out, store.recipe, names),
         epochs=EPOCHS,
-        draws=DRAWS,
+        draws=DRAWS[task],
         seeds=SEEDS,
     )
 

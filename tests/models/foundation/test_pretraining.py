@@ -299,3 +299,24 @@ def test_bad_input_is_told(store: WaveformStore) -> None:
 def test_steps_beyond_the_window_are_told(store: WaveformStore, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="look beyond it"):
         pretrain_step("cpc", {**TINY_S4, "n_steps": 200}, store, tmp_path, cohort=cohort())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["cpc", "hubert"])
+def test_two_processes_pretrain_together(store: WaveformStore, tmp_path: Path, method: str) -> None:
+    script = Path(__file__).with_name("pretrain_together.py")
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = [str(script), method, str(store.folder), str(tmp_path / "two")]
+    done = subprocess.run(
+        [sys.executable, *launcher, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    losses = [float(row["val_loss"]) for row in curve(tmp_path / "two")]
+    assert len(losses) == SETTINGS[method]["epochs"]
+    assert losses[-1] < losses[0]
+    # finished by the first process alone, and whole
+    written = {file.name for file in (tmp_path / "two").iterdir() if file.is_file()}
+    assert set(read_manifest(tmp_path / "two").outputs) == written - {"manifest.json"}
+    train, val, test = sets(store)
+    model = make_model(NETWORK[method], **FINE, init_from=str(tmp_path / "two"))
+    assert model.fit(train, val).predict_proba(test).shape == (len(test), 2)
