@@ -18,6 +18,7 @@ from acsbench.report.methods import versions
 from acsbench.report.page import render
 from acsbench.report.parts import Note, Section, Table
 from acsbench.report.reproduction_figures import figure_sections
+from acsbench.report.reproduction_rules import rules_section
 from acsbench.report.reproduction_tables import (
     further_sections,
     opening_sections,
@@ -126,6 +127,7 @@ def write_reproduction(
     """
     published = published_figures()
     sections = [
+        rules_section(original, sound, published),
         *opening_sections(original, sound, published, is_generated=is_generated),
         *figure_sections(original, sound),
         *further_sections(original, sound, published),

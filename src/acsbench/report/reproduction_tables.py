@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from acsbench.report.reproduction import Side
     from acsbench.report.view import Row
 
-__all__ = ["further_sections", "opening_sections", "predictor_title"]
+__all__ = ["further_sections", "is_whole", "models_of", "opening_sections", "predictor_title"]
 
 Published = Mapping[str, Any]
 _TITLES = {
@@ -36,12 +35,11 @@ _SOUND = ("sound_value", "sound_low", "sound_high")
 def opening_sections(
     original: Side, sound: Side, published: Published, *, is_generated: bool
 ) -> list[Section]:
-    """What each rule changes, E1 and E2.
+    """E1 and E2.
 
     Of a generated hospital no figure is held against a published one.
     """
     return [
-        _rules(original, sound, published),
         _table_one(original, sound, published),
         _auroc(original, sound, published, is_generated=is_generated),
     ]
@@ -63,10 +61,15 @@ def predictor_title(model: str) -> str:
     return _TITLES.get(model, model_title(model))
 
 
-def _models(original: Side, sound: Side) -> list[str]:
-    """Models of either side in the order of the published tables, whatever their figures."""
-    found = {name for side in (original, sound) for view in side.views for name in view.ordered}
+def models_of(*sides: Side) -> list[str]:
+    """Models of all sides in the order of the published tables, whatever their figures."""
+    found = {name for side in sides for view in side.views for name in view.ordered}
     return sorted(found, key=lambda name: (_ORDER.index(name) if name in _ORDER else 99, name))
+
+
+def is_whole(row: Row) -> bool:
+    """Whether there is an estimate with both of its intervals."""
+    return bool(row) and all(row[name] is not None for name in (*_VALUE, *_SOUND))
 
 
 def _printed(numbers: Sequence[float] | None) -> str:
@@ -79,125 +82,6 @@ def _shown(row: Row, names: tuple[str, str, str]) -> str:
 
 def _columns(original: Side, sound: Side) -> list[str]:
     return ["Published", original.title, sound.title]
-
-
-def _rules(original: Side, sound: Side, published: Published) -> Section:
-    rows = [
-        [
-            "Split",
-            "tested and untested patients apart, each by a draw of its own",
-            "one draw over everybody, by patient",
-            (f"{original.cohort.info['shared_patients']:,} patients stand in two splits, and may "
-            f"train MACE and be scored on ACS; here {sound.cohort.info['shared_patients']:,}. "
-            f"Published: {published['shared_patients']:,} patients are in both groups."),
-        ],
-        [
-            "Records that are reported",
-            "the 30 % of patients that chose the epoch",
-            "test, that nothing was chosen by",
-            ("A figure on the records that chose it is too good, by an amount that grows with the "
-            "number of epochs and models compared."),
-        ],
-        [
-            "Which ECGs",
-            "all, copies and blank ones too",
-            "unusable ones and copies within a visit leave",
-            _dropped(original, sound),
-        ],
-        [
-            "Waveforms",
-            ("leads less their mode, joined to rows, filtered over the joints; for HuBERT-ECG a "
-            "median beat pasted at each R peak"),
-            "each lead filtered on its own support; what was not recorded stays marked",
-            ("Joints ring into both leads, and the pasted beat shrinks ST and T by an amount that "
-            "depends on the heart rate."),
-        ],
-        ["Interval", "ECGs as the unit, normal scale", "patients as the unit, logit scale",
-         _widths(original)],
-        ["Cut", "k highest, k the number of positives reported", "chosen on val, then frozen",
-         "At that k, PPV and sensitivity are one figure, and no host of hidden labels can set it."],
-        ["Ties at the cut", "by the order of rows", "expectation over all orders", _ties(original)],
-        ["Best model", "by eye", "paired test on the same patients, Holm", _separable(sound)],
-        [
-            "Untested patients",
-            "not looked at, or counted as negative",
-            "figures of the tested alone, and beside them weighted ones",
-            "Whom a doctor sent to the laboratory is not everybody who came.",
-        ],
-    ]  # fmt: skip
-    table = Table(
-        name="rules",
-        caption="Rule by rule",
-        header=["Rule", "The original", "Sound", "What it changes here"],
-        rows=rows,
-        is_figures=False,
-    )
-    return Section(
-        key="rules",
-        title="What each rule changes",
-        lead="Networks, tasks and stages are the same on both sides; these rules are not. "
-        f"{_size(original)} {_size(sound)}",
-        parts=(table,),
-    )
-
-
-def _size(side: Side) -> str:
-    sizes = [next(iter(found.values())) for v in side.views if (found := v.headline("auroc"))]
-    words = [
-        f"{count(one['n_records'], min_count=side.min_count)} ECGs of "
-        f"{count(one['n_patients'], min_count=side.min_count)} patients, "
-        f"{count(one['n_positive'], min_count=side.min_count)} positive"
-        for one in sizes
-    ]
-    if len(words) > 1:
-        words = [f"{words[0]} (what reads no waveform)", f"{words[1]} (networks)"]
-    return f"{side.title}, figures are of {' and '.join(words)}."
-
-
-def _dropped(original: Side, sound: Side) -> str:
-    kept = [
-        f"{count(int(side.sets[-1].cohort.frame['is_included'].sum()), min_count=side.min_count)} "
-        f"ECGs {side.title.lower()}"
-        for side in (original, sound)
-    ]
-    return f"{' and '.join(kept)} are included."
-
-
-def _widths(side: Side) -> str:
-    ratios = [
-        (row["sound_high"] - row["sound_low"]) / (row["high"] - row["low"])
-        for model in _models(side, side)
-        if _is_whole(row := side.row("original_auroc", model=model)) and row["high"] > row["low"]
-    ]
-    if not ratios:
-        return MISSING
-    return (
-        f"For the same scores it is {statistics.median(ratios):.2f} times as wide (median of "
-        f"{len(ratios)} predictors, {min(ratios):.2f} to {max(ratios):.2f})."
-    )
-
-
-def _is_whole(row: Row) -> bool:
-    return bool(row) and all(row[name] is not None for name in (*_VALUE, *_SOUND))
-
-
-def _ties(side: Side) -> str:
-    row = side.row("original_binary", model="logistic")
-    if not row or row["ppv_worst"] is None:
-        return MISSING
-    return (
-        f"The logistic model's PPV may be anything from {fixed(row['ppv_worst'])} to "
-        f"{fixed(row['ppv_best'])}; by the order of rows it is {fixed(row['ppv'])}."
-    )
-
-
-def _separable(side: Side) -> str:
-    pairs = [row for view in side.views[-1:] for row in view.rows("pairwise")]
-    known = [row for row in pairs if row.get("p_holm") is not None]
-    if not known:
-        return "No pair was compared."
-    apart = sum(row["p_holm"] < 0.05 for row in known)
-    return f"{apart} of {len(known)} pairs of predictors differ (p below 0.05 after Holm)."
 
 
 _MEASURES = {
@@ -267,7 +151,7 @@ def _with_error(mean: float | None, error: float | None) -> str:
 def _auroc(original: Side, sound: Side, published: Published, *, is_generated: bool) -> Section:
     against = {} if is_generated else published["auroc"]
     rows = []
-    for model in _models(original, sound):
+    for model in models_of(original, sound):
         theirs = original.row("original_auroc", model=model)
         ours = sound.row("original_auroc", model=model)
         rows.append(
@@ -307,7 +191,7 @@ def _auroc_sentence(theirs: Row, ours: Row, printed: Sequence[float] | None) -> 
             f"reproduced {theirs['value'] - printed[0]:+.3f}, "
             f"{'outside' if outside else 'within'} the published interval"
         )
-    if _is_whole(theirs) and theirs["high"] > theirs["low"]:
+    if is_whole(theirs) and theirs["high"] > theirs["low"]:
         ratio = (theirs["sound_high"] - theirs["sound_low"]) / (theirs["high"] - theirs["low"])
         parts.append(f"interval {ratio:.2f} times as wide over patients")
     if theirs and ours and theirs["value"] is not None and ours["sound_value"] is not None:
@@ -318,7 +202,7 @@ def _auroc_sentence(theirs: Row, ours: Row, printed: Sequence[float] | None) -> 
 
 def _binary(original: Side, sound: Side, published: Published) -> Section:
     rows = []
-    for model in _models(original, sound):
+    for model in models_of(original, sound):
         theirs = original.row("original_binary", model=model)
         ours = sound.row("original_binary", model=model)
         printed = published["binary"].get(model, {})
@@ -363,7 +247,7 @@ def _binary_sentence(theirs: Row) -> str:
 
 def _subgroups(original: Side, sound: Side, published: Published) -> Section:
     rows = []
-    for model in (one for one in _models(original, sound) if not is_finding(one)):
+    for model in (one for one in models_of(original, sound) if not is_finding(one)):
         printed = published["subgroups"].get(model, {})
         found = [
             r["subgroup"]
@@ -395,7 +279,7 @@ def _subgroups(original: Side, sound: Side, published: Published) -> Section:
 
 def _yield(original: Side, sound: Side, published: Published) -> Section:
     rows = []
-    for model in _models(original, sound):
+    for model in models_of(original, sound):
         theirs = original.row("original_yield", model=model)
         ours = sound.row("original_yield", model=model)
         printed = published["yield"].get(model, {})
