@@ -64,10 +64,10 @@ _FULL: dict[str, tuple[Parameters, Parameters]] = {
 _QUICK: Parameters = {"learning_rate": 1e-3, "batch_size": 32, "patience": 3}
 _REDUCED: dict[Scale, dict[str, Parameters]] = {
     "docs": {
-        "s4": {"width": 64, "epochs": 2},
+        "s4": {"width": 32, "epochs": 2},
         "resnet6": {"epochs": 3},
-        "resnet18": {"epochs": 3},
-        "resnet50": {"width": 8, "hidden": 64, "epochs": 2},
+        "resnet18": {"epochs": 2},
+        "resnet50": {"width": 8, "hidden": 64, "epochs": 1},
         "ecg_omi": {"epochs": 3},
         "hubert_ecg": {
             "sizes": {

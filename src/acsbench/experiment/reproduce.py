@@ -39,7 +39,7 @@ _VAL_REPORTED = (
     "chosen beforehand."
 )
 _TITLES: dict[Rules, str] = {"original": "By its own rules", "sound": "By sound rules"}
-_DOCS_PATIENTS, _SMALL_PATIENTS = 900, 320
+_DOCS_PATIENTS, _SMALL_PATIENTS = 600, 320
 _PUBLISHED_PATIENTS = 44_713
 """Of the data set, by its overview page; a generated hospital of as many has its size."""
 
