@@ -46,7 +46,9 @@ def entry(n):
 version = TaskVersion.objects.get()
 board = BoardOut(task="acs", task_version=version.name, superseded_by=None, version=5,
     primary="auroc", n_rows=version.n_rows, n_patients=1000, n_positive=200, n_entries=plan["n"],
-    n_tied_with_leader=12, entries=[entry(n) for n in range(plan["n"])], pairs=[])
+    n_tied_with_leader=12, entries=[entry(n) for n in range(plan["n"])], pairs=[
+        dict(a=f"{a:016d}", b=f"{b:016d}", difference="0.012", low="-0.008", high="0.032",
+             word="tied", reason=None) for b in range(plan["n"]) for a in range(b)])
 state = BoardState.objects.get()
 save_document(state, board)
 BoardState.objects.filter(pk=state.pk).update(document=state.document, wanted=5, version=5,

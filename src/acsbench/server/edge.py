@@ -79,7 +79,8 @@ class _Body:
             return await self._receive()
         left = min(self._config.idle_upload_seconds, self._ends_at - time.monotonic())
         try:
-            event = await asyncio.wait_for(self._receive(), max(0.0, left))
+            async with asyncio.timeout(max(0.0, left)):
+                event = await self._receive()
         except TimeoutError:
             return self._cut(Problem(408, "too_slow", "The upload stood still or took too long."))
         if event["type"] == "http.request":
@@ -97,7 +98,8 @@ class _Body:
         while not self._is_complete and self._bytes < most:
             left = min(self._config.idle_upload_seconds, self._ends_at - time.monotonic())
             try:
-                event = await asyncio.wait_for(self._receive(), max(0.0, left))
+                async with asyncio.timeout(max(0.0, left)):
+                    event = await self._receive()
             except TimeoutError:
                 return
             if event["type"] != "http.request":

@@ -11,10 +11,10 @@ from typing import cast
 import uvicorn
 from asgiref.typing import ASGI3Application
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 
 from acsbench.server.config import ServerConfig
 from acsbench.server.edge import Edge
+from acsbench.server.handler import BoardHandler
 from acsbench.server.limited_http import LimitedHttp
 from acsbench.server.logs import log
 from acsbench.server.pages.early import EarlyBoard
@@ -28,7 +28,7 @@ _DRAIN_S = 20
 def main(config: ServerConfig, descriptor: str) -> None:
     """Serve on a listening socket that the parent holds, so that a restart refuses nobody."""
     leave_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    django = cast("ASGI3Application", get_asgi_application())
+    django = cast("ASGI3Application", BoardHandler())
     import_module(settings.ROOT_URLCONF)  # now, not while the first visitor waits
     board_page = import_module("acsbench.server.pages.board_page")
     server = uvicorn.Server(

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from itertools import groupby
 from typing import Any, Literal
-
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
 
 from acsbench.server.models import TaskVersion
 from acsbench.server.pages.axis import Axis, axis_of
 from acsbench.server.pages.words import KINDS, VERIFICATIONS, metric_title
-from acsbench.server.standings import BoardOut, EntryRow
+from acsbench.server.standings import BoardTable, EntryRow
 
 __all__ = ["FILTERS", "BoardRow", "BoardView", "Choice", "Estimate", "board_view"]
 
@@ -28,15 +25,8 @@ FILTERS: dict[str, tuple[str, Callable[[EntryRow], bool]]] = {
 _MARKS = {"claimed": "claimed", "artefact": "artefact seen", "reproduced": "reproduced"}
 
 
-class _Named:
-    """Templates ask for ``thing[name]`` first; answering spares them an exception each time."""
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
-
-
 @dataclass(frozen=True)
-class Estimate(_Named):
+class Estimate:
     """A figure with its interval: decimal strings, and words for one that is not there."""
 
     metric: str
@@ -47,7 +37,7 @@ class Estimate(_Named):
 
 
 @dataclass(frozen=True)
-class BoardRow(_Named):
+class BoardRow:
     """One entry.
 
     Attributes
@@ -72,7 +62,6 @@ class BoardRow(_Named):
     rank: str
     ranks: str
     group: int
-    opens_group: bool
     tied_with_leader: bool
     primary: Estimate
     x: str | None
@@ -88,18 +77,28 @@ class BoardRow(_Named):
         """Whether the tests leave more than one rank open."""
         return "–" in self.ranks and self.ranks != "–"
 
-    @property
-    def group_title(self) -> str:
-        """What the rows of its tie group have in common."""
-        if not self.group:
-            return "Without a value"
-        if self.group == 1:
-            return "Not told apart from the leader"
-        return f"Group {self.group}: not told apart from its first entry"
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbours of one tie group, a part of the table.
+
+    Attributes
+    ----------
+    header : str
+        What they have in common; empty where the group was opened further up, or in another order
+        than by rank.
+    mark : str
+        What each row says of its group instead.
+    rows : tuple of BoardRow
+    """
+
+    header: str
+    mark: str
+    rows: tuple[BoardRow, ...]
 
 
 @dataclass(frozen=True)
-class Choice(_Named):
+class Choice:
     """A link that filters or sorts; `is_on` says that it is followed already."""
 
     key: str
@@ -108,7 +107,7 @@ class Choice(_Named):
 
 
 @dataclass(frozen=True)
-class BoardView(_Named):
+class BoardView:
     """Everything a board page shows; `rows` are filtered and in order.
 
     Attributes
@@ -163,6 +162,11 @@ class BoardView(_Named):
         return f"{self.n_positive:,} ({self.n_positive / self.n_rows:.0%})"
 
     @property
+    def runs(self) -> tuple[Run, ...]:
+        """The rows in parts: by rank one for each stretch of a tie group."""
+        return _by_group(self.rows) if self.order == "rank" else (Run("", "", self.rows),)
+
+    @property
     def n_columns(self) -> int:
         """Columns of the table."""
         return 5 + len(self.others)
@@ -173,15 +177,6 @@ class BoardView(_Named):
         if self.leader is None or self.second is None:
             return None
         return self.leader.submission, self.second.submission
-
-    @cached_property
-    def grid(self) -> SafeString:
-        """The axis' lines, the same behind every row."""
-        return format_html_join(
-            "",
-            '<line class="grid" x1="{0}" x2="{0}" y1="0" y2="100%"/>',
-            [(t.x,) for t in self.axis.ticks],
-        )
 
 
 def board_view(version: TaskVersion, *, show: str = "all", sort: str = "rank") -> BoardView:
@@ -197,7 +192,7 @@ def board_view(version: TaskVersion, *, show: str = "all", sort: str = "rank") -
         ``rank``, ``date``, ``team`` or a metric of the panel; unknown ones are the rank.
     """
     state = version.board_state
-    board = BoardOut.model_validate_json(state.document)
+    board = BoardTable.model_validate_json(state.document)
     definition: dict[str, Any] = version.definition["definition"]
     panel = [name for name in definition["panel"] if name != board.primary]
     show = show if show in FILTERS else "all"
@@ -229,7 +224,7 @@ def board_view(version: TaskVersion, *, show: str = "all", sort: str = "rank") -
         half_width=_half_width(ranked[0].primary) if ranked else None,
         axis=axis,
         band=_band(ranked[0], axis) if ranked else None,
-        rows=tuple(_groups_opened(_ordered(kept, sort, panel))),
+        rows=tuple(_ordered(kept, sort, panel)),
         leader=ranked[0] if ranked else None,
         second=ranked[1] if len(ranked) > 1 else None,
         filters=tuple(Choice(key, title, key == show) for key, (title, _) in FILTERS.items()),
@@ -256,7 +251,6 @@ def _row(row: EntryRow, primary: str, panel: Sequence[str], axis: Axis) -> Board
         rank=str(row.rank or "–"),
         ranks=_ranks(row),
         group=row.tie_group or 0,
-        opens_group=False,
         tied_with_leader=row.tied_with_leader,
         primary=own,
         x=axis.x(own.value),
@@ -318,9 +312,24 @@ def _ordered(rows: Sequence[BoardRow], sort: str, panel: Sequence[str]) -> list[
     return sorted(rows, key=by_value)
 
 
-def _groups_opened(rows: Sequence[BoardRow]) -> list[BoardRow]:
-    """Mark the first row of each run of one tie group."""
-    before = [None, *(row.group for row in rows)]
-    return [
-        replace(row, opens_group=row.group != last) for row, last in zip(rows, before, strict=False)
-    ]
+def _by_group(rows: Sequence[BoardRow]) -> tuple[Run, ...]:
+    """Each group gets its header once: groups interleave, since ties are not transitive."""
+    opened: set[int] = set()
+    runs = []
+    for group, found in groupby(rows, key=lambda row: row.group):
+        header, mark = ("", _group_mark(group)) if group in opened else (_group_title(group), "")
+        opened.add(group)
+        runs.append(Run(header, mark, tuple(found)))
+    return tuple(runs)
+
+
+def _group_title(group: int) -> str:
+    if not group:
+        return "Without a value"
+    if group == 1:
+        return "Not told apart from the leader"
+    return f"Group {group}: not told apart from its first entry"
+
+
+def _group_mark(group: int) -> str:
+    return "tied with the leader" if group == 1 else f"of group {group}"

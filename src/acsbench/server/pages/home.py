@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from acsbench.server.models import BoardState
 from acsbench.server.pages.rendering import page
 from acsbench.server.pages.words import metric_title
-from acsbench.server.standings import BoardOut
+from acsbench.server.standings import BoardTable
 
 __all__ = ["home"]
 
@@ -41,7 +41,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _line(state: BoardState) -> TaskLine:
     version = state.task_version
-    board = BoardOut.model_validate_json(state.document)
+    board = BoardTable.model_validate_json(state.document)
     definition = version.definition["definition"]
     first = board.entries[0] if board.entries else None
     own = next((m for m in first.panel if m["metric"] == board.primary), None) if first else None
