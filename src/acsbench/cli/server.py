@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,18 +49,14 @@ def serve(
 
     listener = listen(config)  # before anything is changed: the address may be taken
     _set_up(config)
-    welcome, facts = _demo(config) if demo else (_answers_at, {})
+    tell = partial(_tell_demo, config=config) if demo else _tell_address
     log_as_json()
-
-    def tell(started: Mapping[str, Any]) -> None:
-        emit({**started, **facts}, welcome(started["address"]), as_json=json)
-        sys.stdout.flush()
-
-    Supervisor(config, listener).run(tell=tell)
+    Supervisor(config, listener).run(tell=partial(tell, as_json=json))
 
 
-def _answers_at(address: str) -> str:
-    return f"The board answers at {address} (Ctrl-C ends it)."
+def _tell_address(started: Mapping[str, Any], *, as_json: bool) -> None:
+    emit(started, f"The board answers at {started['address']} (Ctrl-C ends it).", as_json=as_json)
+    sys.stdout.flush()
 
 
 def _set_up(config: ServerConfig) -> None:
@@ -73,15 +70,17 @@ def _set_up(config: ServerConfig) -> None:
         print(f"The database was brought up to date; a copy of before is {copy}.", file=sys.stderr)
 
 
-def _demo(config: ServerConfig) -> tuple[Callable[[str], str], dict[str, Any]]:
-    """Fill a demo board, unless it is full already; what is told of it."""
+def _tell_demo(started: Mapping[str, Any], *, config: ServerConfig, as_json: bool) -> None:
+    """Fill a demo board that runs, unless it is full, and tell how to use it."""
     from acsbench.experiment import demo_board
 
     if not demo_board.is_demo(config.data):
         print(f"Making a demo board in {config.data}: a few seconds.", file=sys.stderr)
         demo_board.make_demo(config)
     demo = demo_board.open_demo(config.data)
-    return demo.welcome, {"notice": demo_board.NOTICE, "demo": demo.as_dict()}
+    facts = {**started, "notice": demo_board.NOTICE, "demo": demo.as_dict()}
+    emit(facts, demo.welcome(started["address"]), as_json=as_json)
+    sys.stdout.flush()
 
 
 def _board(data: Path, *, must_exist: bool = False) -> ServerConfig:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import time
+from collections.abc import Callable, Sequence
+
+from django.db import connection
+from django.db.models import F
 
 from acsbench.errors import StepError
 from acsbench.leaderboard.findings import Refused
@@ -12,48 +17,48 @@ from acsbench.server.config import ServerConfig
 from acsbench.server.demo_plan import DemoFile, DemoPlan
 from acsbench.server.entries import pick
 from acsbench.server.keys import master_key
-from acsbench.server.models import Account, State, TaskVersion, Team
+from acsbench.server.models import Account, BoardState, State, Submission, TaskVersion, Team
 from acsbench.server.policy import Actor
 from acsbench.server.published import published
-from acsbench.server.worker import Worker
 
-__all__ = ["fill_board"]
+__all__ = ["fill_board", "open_board"]
 
+_PATIENCE_S = 300.0
 _SCOPES = ("read", "submit")
 _DAYS = 365
 
 
-def fill_board(plan: DemoPlan, config: ServerConfig) -> dict[str, dict[str, str]]:
-    """Load the tasks, make people and teams, send every file, score it, and pick it as entry.
+def open_board(plan: DemoPlan, config: ServerConfig) -> dict[str, dict[str, str]]:
+    """Load the tasks, and make people and teams.
 
     Returns
     -------
     dict of str to dict
         Token and password of each account, by its email.
+    """
+    master = master_key(config)
+    loaded = [operate.load_task(*one, config, master) for one in plan.tasks.items()]
+    return _make_people(plan, [version.task.slug for version in loaded])
+
+
+def fill_board(plan: DemoPlan, config: ServerConfig) -> None:
+    """Send every file to a board whose worker runs, and pick it as entry when it is scored.
 
     Raises
     ------
     StepError
         When a file is refused or not scored.
     """
-    master = master_key(config)
-    versions = [
-        operate.load_task(folder, labels, config, master) for folder, labels in plan.tasks.items()
-    ]
-    by_slug = {version.task.slug: version for version in versions}
-    people = _make_people(plan, tuple(by_slug))
-    sent = [_send(file, by_slug[file.task], config) for file in plan.files]
-    worker = Worker(config, master)
-    while worker.step():
-        pass
-    for one in sent:
-        _pick(one, config)
-    while worker.step():
-        pass
-    return people
+    versions = {one.task.slug: one for one in TaskVersion.objects.select_related("task")}
+    sent = [_send(file, versions[file.task], config).submission for file in plan.files]
+    for submission in sent:
+        _pick(submission, config)
+    behind = BoardState.objects.filter(wanted__gt=F("version"))
+    _wait(lambda: not behind.exists(), "The boards of the demo are not ranked.")
+    connection.close()  # of this thread
 
 
-def _make_people(plan: DemoPlan, tasks: tuple[str, ...]) -> dict[str, dict[str, str]]:
+def _make_people(plan: DemoPlan, tasks: Sequence[str]) -> dict[str, dict[str, str]]:
     people = {}
     for email in dict.fromkeys([plan.host, *(file.member for file in plan.files)]):
         account = operate.new_account(email, name=email.partition("@")[0].capitalize())
@@ -78,7 +83,7 @@ def _send(file: DemoFile, version: TaskVersion, config: ServerConfig) -> Accepte
         Account.objects.get(email=file.member), Team.objects.get(name=file.team), version
     )
     upload = Upload(
-        data=file.content, card=file.card, attestation=attestation.version if attestation else None
+        data=file.write(), card=file.card, attestation=attestation.version if attestation else None
     )
     sent = accept(upload, sender, config)
     if isinstance(sent, Refused):
@@ -86,10 +91,19 @@ def _send(file: DemoFile, version: TaskVersion, config: ServerConfig) -> Accepte
     return sent
 
 
-def _pick(sent: Accepted, config: ServerConfig) -> None:
-    submission = sent.submission
-    submission.refresh_from_db(fields=["state"])
-    if submission.state != State.SCORED:
-        raise StepError(f"The demo's file of '{submission.team.name}' is {submission.state}.")
+def _pick(submission: Submission, config: ServerConfig) -> None:
+    row = Submission.objects.filter(pk=submission.pk)
+    waiting = row.filter(state__in=[State.QUEUED, State.SCORING])
+    _wait(lambda: not waiting.exists(), f"'{submission.team.name}' of the demo is not scored.")
+    if row.get().state != State.SCORED:
+        raise StepError(f"The demo's file of '{submission.team.name}' could not be scored.")
     version = submission.task_version
     pick(submission, version, published(version, config), Actor(submission.account))
+
+
+def _wait(is_done: Callable[[], bool], otherwise: str) -> None:
+    ends_at = time.monotonic() + _PATIENCE_S
+    while not is_done():
+        if time.monotonic() > ends_at:
+            raise StepError(f"{otherwise} Look for what the worker says above.")
+        time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,8 @@ class DemoFile:
         Email of the person who sends it; the host's for a baseline.
     task : str
     card : ModelCard
-    content : bytes
-        The CSV.
+    write : function
+        Makes the CSV; called when its turn has come, since fitting a model takes its time.
     is_baseline : bool
     """
 
@@ -31,7 +32,7 @@ class DemoFile:
     member: str
     task: str
     card: ModelCard
-    content: bytes
+    write: Callable[[], bytes]
     is_baseline: bool = False
 
 
@@ -45,10 +46,13 @@ class DemoPlan:
         Folder of each task, and the file of its hidden labels.
     files : tuple of DemoFile
         In the order in which they are sent.
+    example : DemoFile
+        Not sent: for people to send themselves.
     host : str
         Email of the account that is host of every task.
     """
 
     tasks: dict[Path, Path]
     files: tuple[DemoFile, ...]
+    example: DemoFile
     host: str

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ from acsbench.server.setup import has_two_users
 __all__ = ["Supervisor", "listen"]
 
 Role = Literal["web", "worker", "courier"]
+_Facts = Mapping[str, Any]
 _LOOK_EVERY_S = 0.05
 _QUICK_DEATH_S = 5.0
 _DRAIN_S = 30.0
@@ -102,21 +104,24 @@ class Supervisor:
             _Child(role, number) for role, n in counts.items() for number in range(1, n + 1)
         ]
 
-    def run(self, *, tell: Callable[[Mapping[str, Any]], None]) -> None:
+    def run(self, *, tell: Callable[[_Facts], None]) -> None:
         """Start all, restart any, and drain on SIGTERM or SIGINT.
 
         Parameters
         ----------
         tell : function
-            Called once with the address and the processes, when all have been started.
+            Called once with the address and the processes, when all have been started, in a
+            thread: it may take its time. What it raises ends the board, and is raised here.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
         try:
             self._restart_ended()
-            tell({"address": self.address, **self.pids})
+            told = _in_background(tell, {"address": self.address, **self.pids})
             while not self._stop.wait(_LOOK_EVERY_S):
                 self._restart_ended()
+                if told.done():
+                    told.result()
         finally:
             self._drain()
 
@@ -174,6 +179,20 @@ class Supervisor:
                 process.wait()
             _close(process)
         self.listener.close()
+
+
+def _in_background(work: Callable[[_Facts], None], facts: _Facts) -> Future[None]:
+    """Do something in a thread that keeps nobody from leaving."""
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work(facts))
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done
 
 
 def environment_for(role: Role, config: ServerConfig) -> dict[str, str]:

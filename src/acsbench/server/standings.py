@@ -13,7 +13,15 @@ from pydantic import BaseModel
 from acsbench.leaderboard.ranks import Board
 from acsbench.server.models import BoardState, Entry, TaskVersion
 
-__all__ = ["BoardOut", "BoardTable", "EntryRow", "ask_for_refresh", "document", "find_pair", "save_document"]
+__all__ = [
+    "BoardOut",
+    "BoardTable",
+    "EntryRow",
+    "ask_for_refresh",
+    "document",
+    "find_pair",
+    "save_document",
+]
 
 
 class TeamOut(BaseModel):
