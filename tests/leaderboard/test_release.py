@@ -40,7 +40,7 @@ def test_the_first_submission_shows_its_value():
     found = feedback(scored, None, TRUTH, version)
     assert found.shown == decimal_string(scored.values["auroc"], 3)
     assert found.improved
-    assert found.text == f"auroc {found.shown}."
+    assert found.text == f"AUROC {found.shown}."
 
 
 def test_the_ladder_shows_a_better_value_and_hides_every_other():
@@ -73,14 +73,14 @@ def test_full_and_split_show_every_value_rounded():
         found = feedback(worse, best, TRUTH, version)
         assert found.shown == decimal_string(worse.values["auroc"], 3)
         assert not found.improved
-        assert found.text == f"auroc {found.shown}{note}."
+        assert found.text == f"AUROC {found.shown}{note}."
 
 
 def test_a_value_that_cannot_be_computed_says_why():
     truth, version = Truth(np.ones(8, np.int8), np.arange(8)), make_version()
     found = feedback(score(np.linspace(0, 1, 8), truth, version), None, truth, version)
     assert (found.shown, found.improved) == (None, False)
-    assert found.text == "auroc cannot be computed: one class."
+    assert found.text == "AUROC cannot be computed: one class."
 
 
 @given(st.floats(-1, 1), st.integers(1, 6))

@@ -180,3 +180,45 @@ def test_a_page_that_was_drawn_is_served_before_django_is_asked(ranked) -> None:
     BoardState.objects.update(document_sha256="0" * 64)
     assert get() == []
     confirm.close()
+
+
+def republished(world, **rows: object) -> str:
+    """The page after the board's rows were given these values, a list for each column."""
+    from acsbench.server.models import BoardState
+    from acsbench.server.standings import BoardOut, save_document
+
+    state = BoardState.objects.get()
+    board = BoardOut.model_validate_json(state.document)
+    first = board.entries[0]
+    n = len(next(iter(rows.values())))
+    entries = [
+        first.model_copy(update={"submission": f"s{at}", **{k: v[at] for k, v in rows.items()}})
+        for at in range(n)
+    ]
+    save_document(state, board.model_copy(update={"entries": entries, "n_entries": n}))
+    state.save()
+    return client().get("/tasks/acs/board/").content.decode()
+
+
+def test_a_tie_group_has_one_header_where_groups_interleave(ranked) -> None:
+    page = republished(ranked, tie_group=[1, 2, 1, 2, 3, None])
+    headers = re.findall(r'scope="rowgroup"[^>]*><span>([^<]*)', page)
+    assert headers == [
+        "Not told apart from the leader",
+        "Group 2: not told apart from its first entry",
+        "Group 3: not told apart from its first entry",
+        "Without a value",
+    ]
+    rows = re.findall(r'<tr[^>]* id="e-(s\d)".*?<td class="rank">(.*?)</td>', page, re.DOTALL)
+    marks = {key: re.findall(r"<span>([^<]*)</span>", rank) for key, rank in rows}
+    assert marks["s2"] == ["tied with the leader"]
+    assert marks["s3"] == ["of group 2"]
+    assert not any(marks[key] for key in ("s0", "s1", "s4", "s5"))
+    assert page.count("<tbody>") == page.count("</tbody>") == 6
+
+
+def test_what_teams_write_is_text_on_the_board(ranked) -> None:
+    evil = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
+    page = republished(ranked, model=[evil], kind=[evil])
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;{{ 7 * 7 }}") == 2

@@ -57,6 +57,7 @@ _BOOSTING = {"recipe": None, "max_iter": 40}
 class _Contender:
     team: str
     member: str
+    name: str
     model: str
     parameters: Mapping[str, Any]
     kind: str
@@ -64,11 +65,28 @@ class _Contender:
 
 
 _BASELINES = (
-    _Contender("ST elevation as read", _HOST, "flag:has_st_eleva", {}, "rule", "One finding."),
-    _Contender("Logistic baseline", _HOST, "logistic", {}, "features", "Four classical findings."),
+    _Contender(
+        "ST elevation as read",
+        _HOST,
+        "Has ST elevation",
+        "flag:has_st_eleva",
+        {},
+        "rule",
+        "One finding.",
+    ),
+    _Contender(
+        "Logistic baseline",
+        _HOST,
+        "Logistic regression",
+        "logistic",
+        {},
+        "features",
+        "Four classical findings.",
+    ),
     _Contender(
         "Boosting baseline",
         _HOST,
+        "Boosted trees",
         "boosting",
         {"features": ("tabular",), **_BOOSTING},
         "features",
@@ -79,6 +97,7 @@ _TEAMS = (
     _Contender(
         "Harbour ECG Lab",
         "ada@example.org",
+        "Logistic, with ST shift",
         "logistic",
         {"features": ("has_st_eleva", "has_depress", "has_twave_inver", _MEASURED)},
         "features",
@@ -87,6 +106,7 @@ _TEAMS = (
     _Contender(
         "Night Shift",
         "bob@example.org",
+        "Boosting, five features",
         "boosting",
         {"features": (_MEASURED, "has_st_eleva", "has_depress", "age", "is_female"), **_BOOSTING},
         "features",
@@ -95,6 +115,7 @@ _TEAMS = (
     _Contender(
         "Kitchen Table",
         "cyd@example.org",
+        "Age, sex, heart rate",
         "logistic",
         {"features": ("age", "is_female", "vent_rate")},
         "features",
@@ -104,6 +125,7 @@ _TEAMS = (
 _EXAMPLE = _Contender(
     "Harbour ECG Lab",
     "ada@example.org",
+    "Logistic, with ST shift and age",
     "logistic",
     {"features": ("has_st_eleva", "has_depress", "has_twave_inver", "age", _MEASURED)},
     "features",
@@ -283,7 +305,7 @@ def _predicted(contender: _Contender, task: str, cohort: Cohort) -> bytes:
 def _card(contender: _Contender) -> ModelCard:
     return ModelCard.model_validate(
         {
-            "name": contender.model,
+            "name": contender.name,
             "kind": contender.kind,
             "training_data": f"The generated training split. {contender.says}",
             "external_data": "none",

@@ -12,6 +12,7 @@ from typing import Any
 
 from acsbench.leaderboard.definition import TaskVersion
 from acsbench.leaderboard.leak_budget import number_bits
+from acsbench.leaderboard.metric_names import metric_title
 from acsbench.leaderboard.scoring import Scored, Truth, paired_se, panel
 
 __all__ = [
@@ -75,9 +76,9 @@ def feedback(scored: Scored, best: Scored | None, truth: Truth, version: TaskVer
     version : TaskVersion
     """
     metric, release = version.task.primary, version.task.release
-    value = scored.values[metric]
+    title, value = metric_title(metric), scored.values[metric]
     if value is None:
-        text = f"{metric} cannot be computed: {scored.reasons[metric]}."
+        text = f"{title} cannot be computed: {scored.reasons[metric]}."
         return Feedback(None, improved=False, text=text, bits=_YES_OR_NO_BITS)
     known = None if best is None else best.values[metric]
     improved = best is None or known is None or _beats(scored, best, truth, version)
@@ -88,7 +89,7 @@ def feedback(scored: Scored, best: Scored | None, truth: Truth, version: TaskVer
     shown = decimal_string(value, release.decimals)
     of = " on the part that gives feedback" if scored.part == "feedback" else ""
     bits = number_bits(release.decimals)
-    return Feedback(shown, improved=improved, text=f"{metric} {shown}{of}.", bits=bits)
+    return Feedback(shown, improved=improved, text=f"{title} {shown}{of}.", bits=bits)
 
 
 def _beats(scored: Scored, best: Scored, truth: Truth, version: TaskVersion) -> bool:

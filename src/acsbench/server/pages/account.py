@@ -94,6 +94,7 @@ def _context(owner: Account) -> dict[str, Any]:
         "scopes": SCOPES,
         "days": _DAYS,
         "identities": owner.identities.order_by("id"),
+        "has_providers": settings.BOARD.sign_in.has_providers,
         "has_password": owner.has_usable_password(),
         "may_have_password": settings.BOARD.sign_in.password,
         "second_factor": has_second_factor(owner),

@@ -8,9 +8,10 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any, Literal
 
+from acsbench.leaderboard.metric_names import metric_title
 from acsbench.server.models import TaskVersion
 from acsbench.server.pages.axis import Axis, axis_of
-from acsbench.server.pages.words import KINDS, VERIFICATIONS, metric_title
+from acsbench.server.pages.words import KINDS, VERIFICATIONS
 from acsbench.server.standings import BoardTable, EntryRow
 
 __all__ = ["FILTERS", "BoardRow", "BoardView", "Choice", "Estimate", "board_view"]

@@ -51,6 +51,11 @@ class CardField:
     choices: tuple[tuple[str, str], ...] = ()
 
     @property
+    def words(self) -> str:
+        """The value as it is read: for a choice, its words."""
+        return dict(self.choices).get(self.value, self.value)
+
+    @property
     def is_needed(self) -> bool:
         """Whether it may not be empty."""
         return not self.form.startswith("optional")

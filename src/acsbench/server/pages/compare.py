@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from acsbench.server.models import Entry
 from acsbench.server.pages.axis import axis_of, minus
-from acsbench.server.pages.board import BoardView, board_view
+from acsbench.server.pages.board import BoardRow, BoardView, board_view
 from acsbench.server.pages.rendering import page
 from acsbench.server.problems import Problem
 from acsbench.server.standings import find_pair
@@ -59,7 +59,7 @@ def _drawn(board: BoardView, pair: dict[str, Any]) -> dict[str, Any]:
         "reason": pair["reason"],
         "first": first,
         "second": second,
-        "verdict": _SAYS[word].format(a=first.model, b=second.model),
+        "verdict": _SAYS[word].format(a=_who(first), b=_who(second)),
         "axis": axis,
         "zero": axis.x("0"),
         "x": axis.x(pair["difference"]),
@@ -70,3 +70,7 @@ def _drawn(board: BoardView, pair: dict[str, Any]) -> dict[str, Any]:
             for one, mine, theirs in zip(board.others, first.others, second.others, strict=True)
         ],
     }
+
+
+def _who(row: BoardRow) -> str:
+    return f"{row.team} ({row.model})"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
 
+from acsbench.leaderboard.metric_names import metric_title
 from acsbench.server.models import BoardState
 from acsbench.server.pages.rendering import page
-from acsbench.server.pages.words import metric_title
 from acsbench.server.standings import BoardTable
 
 __all__ = ["home"]

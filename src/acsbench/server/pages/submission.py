@@ -74,7 +74,7 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "received": received if received.get("id") == row.public_id else None,
         "received_at": f"{row.created_at:%Y-%m-%d %H:%M} UTC",
         "team": row.team,
-        "card": [(one.label, one.value) for one in card_fields(row.card)],
+        "card": [(one.label, one.words) for one in card_fields(row.card)],
         "places": places(row.team, version, rules.task.limits),
         "picks_left": picks_left(row.team, version, rules.task.limits),
         "is_unlimited": row.team.is_baseline,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from acsbench.leaderboard.metric_names import metric_title
 from acsbench.server.models import TaskVersion
 from acsbench.server.pages.markdown import as_html
 from acsbench.server.pages.rendering import page
 from acsbench.server.pages.versions import version_of
-from acsbench.server.pages.words import metric_title
 from acsbench.server.published import Published, published
 
 __all__ = ["RELEASES", "example_file", "task"]

@@ -31,7 +31,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "team": found,
         "entries": [
-            (one, [(part.label, part.value) for part in card_fields(one.submission.card)])
+            (one, [(part.label, part.words) for part in card_fields(one.submission.card)])
             for one in entries
         ],
         "submissions": mine,

@@ -94,6 +94,11 @@ class SignIn(StepConfig):
     github: OAuthClient | None = None
     oidc: tuple[OidcProvider, ...] = ()
 
+    @property
+    def has_providers(self) -> bool:
+        """Whether there is a provider to sign in at."""
+        return self.github is not None or bool(self.oidc)
+
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         names = [one.name for one in self.oidc]
