@@ -54,7 +54,8 @@ def test_a_backup_comes_back_whole(full, tmp_path: Path) -> None:
 
 
 def test_a_damaged_backup_is_refused_and_nothing_restored(full, tmp_path: Path) -> None:
-    from acsbench.server.backup import back_up, put_back
+    from acsbench.server.backup import back_up
+    from acsbench.server.putting_back import put_back
 
     back_up(full.config, tmp_path / "copy")
     blob = next((tmp_path / "copy" / "blobs").rglob("?" * 64))
@@ -65,7 +66,8 @@ def test_a_damaged_backup_is_refused_and_nothing_restored(full, tmp_path: Path) 
 
 
 def test_a_restore_never_overwrites(full, tmp_path: Path) -> None:
-    from acsbench.server.backup import back_up, put_back
+    from acsbench.server.backup import back_up
+    from acsbench.server.putting_back import put_back
 
     back_up(full.config, tmp_path / "copy")
     with pytest.raises(InputError, match="not empty"):

@@ -1,4 +1,4 @@
-"""A board's rows move to PostgreSQL whole, and the board goes on there."""
+"""A board's rows move to PostgreSQL whole, the board goes on there, and is backed up from there."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from postgres import new_database, postgres
 
 
 @pytest.mark.slow
-def test_rows_move_and_the_board_goes_on(tmp_path: Path) -> None:
+def test_rows_move_the_board_goes_on_and_comes_back_from_a_backup(tmp_path: Path) -> None:
     task = Task(tmp_path / "task", text=SMALL)
     tokens = prepare(tmp_path / "data", [task], config="[limits]\nuploads = 1000\n")
     file = tmp_path / "a.csv"
 
-    def server(*words: str, code: int = 0) -> str:
+    def server(*words: str, code: int = 0, data: str = "data") -> str:
         command = [sys.executable, "-m", "acsbench", "server", *words]
         done = subprocess.run(
-            [*command, "--data", str(tmp_path / "data")],
+            [*command, "--data", str(tmp_path / data)],
             capture_output=True,
             text=True,
             check=False,
@@ -51,3 +51,12 @@ def test_rows_move_and_the_board_goes_on(tmp_path: Path) -> None:
             second = board.submit("bob", file)["submission"]["id"]
             assert board.client("bob").wait(second)["state"] == "scored"
             assert board.submit("bob", file)["submission"]["id"] == second
+            server("backup", str(tmp_path / "copy"))  # while it runs
+            shown = board.get("/tasks/acs/board")[2]
+        back = ["restore", str(tmp_path / "copy"), "--keys", str(tmp_path / "data" / "keys")]
+        told = server(*back, data="onto-a-board", code=1)  # where board.toml points: it is full
+        assert "pg_restore failed, and changed nothing" in told
+        server(*back, "--database", new_database(instance), data="new")
+        with serving(tmp_path / "new", tokens) as board:
+            assert board.get("/tasks/acs/board")[2] == shown
+            assert board.client("bob").submission(second)["state"] == "scored"

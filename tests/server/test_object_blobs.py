@@ -163,3 +163,27 @@ def test_a_board_moves_its_files_resumes_and_scores_from_there(world, address: s
         == "scored"
     )
     assert find_damage(there) == []
+
+
+def test_a_backup_holds_the_objects_and_fills_an_empty_store(
+    world, address: str, endpoint: str, tmp_path: Path
+) -> None:
+    from acsbench.server.backup import back_up, fill_stores
+    from acsbench.server.moving import move_files
+    from acsbench.server.putting_back import put_back
+    from acsbench.server.stores import blobs
+
+    first = world.accept("ada", world.task.csv()).submission
+    move_files(world.config, address)
+    there = world.config.model_copy(update={"blobs": address})
+    world.config.data.joinpath("blobs", first.sha256[:2], first.sha256).unlink()
+    done = back_up(there, tmp_path / "copy")
+    assert done["copied"] == done["files"]
+    assert back_up(there, tmp_path / "copy")["copied"] == 1  # the database
+    put_back(tmp_path / "copy", tmp_path / "new", keys=None)
+    emptied = address.replace("some/where", "another/place")
+    new = there.model_copy(update={"data": tmp_path / "new", "blobs": emptied})
+    (new.data / "incoming").mkdir()
+    fill_stores(new)
+    assert list(blobs(new).all()) == list(blobs(there).all())
+    assert blobs(new).get(first.sha256) == world.task.csv()

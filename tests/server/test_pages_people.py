@@ -390,3 +390,79 @@ def test_over_https_cookies_are_host_cookies_and_browsers_stay_there(config) -> 
     secure = config.model_copy(update={"public_url": "https://board.example.org"})
     assert "Strict-Transport-Security" in security_headers(secure)
     assert "Strict-Transport-Security" not in security_headers(config)
+
+
+@pytest.fixture
+def own_teams(board: World, monkeypatch) -> World:
+    """The board where people make their own teams."""
+    from django.conf import settings
+
+    monkeypatch.setattr(settings, "BOARD", board.config.model_copy(update={"own_teams": True}))
+    return board
+
+
+def make_team(client, name: str, **more: str):
+    client.get("/account/")
+    token = client.cookies["acsbench-csrf"].value
+    form = {"csrfmiddlewaretoken": token, "name": name, **more}
+    return client.post("/tasks/acs/team/", form)
+
+
+def test_a_stranger_makes_a_team_and_submits(own_teams: World) -> None:
+    from acsbench.server.models import Audit, Membership
+
+    client = browser(own_teams, "stranger")
+    assert "Make the team" in client.get("/tasks/acs/submit/").content.decode()
+    for wrong in ("", "=1+1", "Team ada", "x" * 61):
+        refused = make_team(client, wrong)
+        assert refused.status_code == 422, wrong
+        assert 'role="alert"' in refused.content.decode()
+    made = make_team(client, "心电图 team", affiliation="A clinic")
+    assert made.status_code == 303
+    assert made["Location"] == "/tasks/acs/submit/"
+    assert 'type="file"' in client.get(made["Location"]).content.decode()
+    team = Membership.objects.get(account=own_teams.accounts["stranger"]).team
+    assert (team.name, team.affiliation, team.is_baseline) == ("心电图 team", "A clinic", False)
+    actor = f"account:{own_teams.accounts['stranger'].public_id}"
+    acts = Audit.objects.filter(actor=actor).order_by("seq").values_list("action", flat=True)
+    assert list(acts) == ["team.made", "team.joined"]
+    assert make_team(client, "A second one").status_code == 404
+    assert Membership.objects.filter(account=own_teams.accounts["stranger"]).count() == 1
+
+
+def test_a_team_of_another_task_is_taken_along_and_no_stranger_s(
+    own_teams: World, tmp_path
+) -> None:
+    from board_world import Task
+
+    from acsbench.server import operate
+    from acsbench.server.models import Membership
+
+    other = Task(tmp_path / "mace", slug="mace", text=SMALL)
+    operate.load_task(other.folder, other.labels_file, own_teams.config, own_teams.master)
+    operate.new_team("The clinic")
+    operate.add_member("The clinic", "stranger@example.org", "mace")
+    client = browser(own_teams, "stranger")
+    assert 'value="The clinic"' in client.get("/tasks/acs/submit/").content.decode()
+    assert make_team(client, "Team bob").status_code == 422
+    assert make_team(client, "The clinic").status_code == 303
+    mine = Membership.objects.filter(account=own_teams.accounts["stranger"])
+    assert {one.team.slug for one in mine} == {"the-clinic"}
+    assert mine.count() == 2
+
+
+@pytest.mark.parametrize("who", ["host", "steward", "ada"])
+def test_who_looks_after_a_task_or_has_a_team_makes_none(own_teams: World, who: str) -> None:
+    assert make_team(browser(own_teams, who), "Another team").status_code == 404
+
+
+def test_without_the_operator_s_word_nobody_makes_a_team(board: World) -> None:
+    from acsbench.server.models import Team
+
+    client = browser(board, "stranger")
+    page = client.get("/tasks/acs/submit/").content.decode()
+    assert "Make the team" not in page
+    assert "stranger@example.org" in page
+    before = Team.objects.count()
+    assert make_team(client, "A team").status_code == 404
+    assert Team.objects.count() == before

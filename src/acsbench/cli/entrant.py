@@ -75,6 +75,7 @@ def submit(
         state = client.wait(state["id"], tell=_tell)
     if pick and state["state"] == "scored":
         client.pick(slug, state["id"])
+        state = client.submission(state["id"])
     emit({**sent, "submission": state}, _submitted(state, sent["quota"]), as_json=json)
     return 1 if state["state"] == "failed" else 0
 
@@ -103,6 +104,7 @@ def _submitted(state: Mapping[str, Any], quota: Mapping[str, Any]) -> str:
         "submission": state["id"],
         "state": f"{state['state']} {state['reason']}".strip(),
         **{f"feedback ({one['task_version']})": one["text"] for one in state["feedback"]},
+        "on the board": "yes, as your entry" if state["is_entry"] else None,
         "left today": quota["remaining_24h"],
         "left in all": quota["remaining_total"],
     }
@@ -124,21 +126,33 @@ def show(
 
 
 def _board_text(board: Mapping[str, Any]) -> str:
-    head = (
-        f"{board['task_version']}: {board['n_rows']:,} rows, {board['n_patients'] or '?'} "
-        f"patients, {board['n_positive'] or '?'} events. {board['n_tied_with_leader']} of "
-        f"{board['n_entries']} entries are tied with the leader."
-    )
+    rows = f"{board['task_version']}: {board['n_rows']:,} rows"
+    if not board["entries"]:
+        return f"{rows}. No entry yet."
+    of = f"{board['n_patients']:,} patients, {board['n_positive']:,} events"
+    head = f"{rows}, {of}. {_tied(board['n_entries'], board['n_tied_with_leader'])}"
     return "\n".join([head, *(_board_line(row, board["primary"]) for row in board["entries"])])
 
 
+def _tied(n: int, n_tied: int) -> str:
+    if n == 1:
+        return "One entry so far."
+    if n_tied <= 1:
+        return f"The first of {n} entries is told apart from every other."
+    others = "one other" if n_tied == 2 else f"{n_tied - 1} others"
+    return f"The first of {n} entries and {others} (=) cannot be told apart."
+
+
 def _board_line(row: Mapping[str, Any], primary: str) -> str:
+    from acsbench.leaderboard.metric_names import metric_title
+
     value: dict[str, Any] = next((one for one in row["panel"] if one["metric"] == primary), {})
     span = f"[{value.get('low')}, {value.get('high')}]"
-    rank = f"{row['rank_low']}-{row['rank_high']}"
+    low, high = row["rank_low"], row["rank_high"]
+    rank = "-" if low is None else f"{low}" if low == high else f"{low}-{high}"
     tied = "=" if row["tied_with_leader"] else " "
     name = f"{row['team']['name']}: {row['model']}" + (" (baseline)" if row["is_baseline"] else "")
-    return f"{rank:>7} {tied} {primary} {value.get('value')} {span}  {name}"
+    return f"{rank:>7} {tied} {metric_title(primary)} {value.get('value')} {span}  {name}"
 
 
 def _token(file: Path | None) -> str:

@@ -21,6 +21,8 @@ __all__ = ["group", "serve"]
 Data = Annotated[Path, typer.Option("--data", help="Data folder of the board.")]
 _DATA = Path("board-data")
 _DEMO_DATA = Path("board-demo")
+_LOAD_NEXT = "Next: acsbench server load TASK --labels LABELS, then acsbench serve"
+_PEOPLE_NEXT = "Next: acsbench server account EMAIL, then acsbench server team NAME --task TASK"
 
 
 def serve(
@@ -104,7 +106,7 @@ def init(data: Data = _DATA, json: Json = False, debug: Debug = False) -> None:
 
     made = create_folders(config)
     migrate(config)
-    text = "\n".join([f"{config.data} is ready.", *(f"made {one}" for one in made)])
+    text = "\n".join([f"{config.data} is ready.", *(f"made {one}" for one in made), _LOAD_NEXT])
     emit({"data": str(config.data), "made": made}, text, as_json=json)
 
 
@@ -133,7 +135,7 @@ def load(
         "label commitment": version.label_commitment,
         "rescored": again.n,
     }
-    emit(facts, pairs(facts), as_json=json)
+    emit(facts, f"{pairs(facts)}\n{_PEOPLE_NEXT}", as_json=json)
 
 
 @group.command()
@@ -273,20 +275,25 @@ def backup(
 def restore(
     source: Annotated[Path, typer.Argument(help="Folder that `backup` wrote.")],
     keys: Annotated[Path | None, typer.Option(help="Folder with the keys.")] = None,
+    database: Annotated[
+        str, typer.Option(help="Empty PostgreSQL database, in place of the one in board.toml.")
+    ] = "",
     data: Data = _DATA,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
     """Put a backup into a new data folder, and verify chain, files and receipts."""
-    from acsbench.server.backup import put_back
+    from acsbench.server.putting_back import put_back
 
-    n_files = put_back(source, data, keys=keys)
+    n_files = put_back(source, data, keys=keys, database=database)
     config = _board(data)
+    from acsbench.server.backup import fill_stores
     from acsbench.server.database import migrate
     from acsbench.server.integrity import find_damage
     from acsbench.server.setup import create_folders
 
     create_folders(config)
+    fill_stores(config)
     migrate(config)
     return _verified(find_damage(config), json, files=n_files)
 

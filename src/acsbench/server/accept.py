@@ -215,8 +215,9 @@ def _last_card(sender: Sender) -> ModelCard:
         raise Problem(
             422,
             "card_missing",
-            "The first submission of a team needs a model card: send it as the part `card` of a "
-            f"multipart form. Its fields are {', '.join(ModelCard.model_fields)}.",
+            "The first submission of a team needs a model card (acsbench submit --card card.toml; "
+            "in a multipart form the part `card`). Its fields are "
+            f"{', '.join(ModelCard.model_fields)}.",
         )
     return ModelCard.model_validate(last.card)
 

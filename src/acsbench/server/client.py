@@ -193,7 +193,7 @@ class BoardClient:
                 time.sleep(float(refusal.headers.get("Retry-After", 1)))
             except (URLError, OSError, http.client.HTTPException, ValueError) as error:
                 if not left:
-                    reason = getattr(error, "reason", error)
+                    reason = _plain(getattr(error, "reason", error))
                     raise NetworkError(
                         f"{self.address} does not answer as a board: {reason}. "
                         "Nothing is lost: the same command again is safe."
@@ -257,3 +257,8 @@ def _form(file: Path, fields: Mapping[str, str], boundary: str) -> bytes:
             f"\r\n--{boundary}--\r\n".encode(),
         ]
     )
+
+
+def _plain(reason: object) -> object:
+    """What went wrong, without the number that the system gives it."""
+    return reason.strerror if isinstance(reason, OSError) and reason.strerror else reason

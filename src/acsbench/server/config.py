@@ -96,6 +96,8 @@ class ServerConfig(StepConfig):
         Allow plain http to this machine. For tests.
     notice : str
         A sentence at the head of every page: that this is a demo, say.
+    own_teams : bool
+        Whether somebody who is signed in may make a team; else the operator makes every one.
     licence : str
         Address of the terms under which the board's tables may be used, for catalogues.
     limits : RateLimits
@@ -126,6 +128,7 @@ class ServerConfig(StepConfig):
     webhook_pause_seconds: Seconds = 30.0
     webhooks_to_this_machine: bool = False
     notice: str = Field(default="", max_length=300)
+    own_teams: bool = False
     licence: str = Field(default="", pattern=r"^(https?://\S+)?$")
     limits: RateLimits = RateLimits()
     sign_in: SignIn = SignIn()

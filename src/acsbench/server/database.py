@@ -13,6 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from acsbench.errors import StepError
 from acsbench.provenance import atomic_path
 from acsbench.server.config import ServerConfig
+from acsbench.server.postgres_copy import dump
 
 __all__ = ["copy_database", "migrate"]
 
@@ -54,13 +55,14 @@ def migrate(config: ServerConfig) -> Path | None:
 def copy_database(config: ServerConfig, target: Path) -> None:
     """Copy the database while it is in use, as it was at one moment.
 
-    Raises
-    ------
-    StepError
-        When it is no SQLite file: PostgreSQL brings its own tool.
+    Parameters
+    ----------
+    target : Path
+        A SQLite database, or the custom format of ``pg_dump``.
     """
     if config.sqlite_file is None:
-        raise StepError("Copy a PostgreSQL database with pg_dump, and restore it with pg_restore.")
+        dump(config.database, target)
+        return
     with (
         atomic_path(target) as temporary,
         closing(sqlite3.connect(config.sqlite_file)) as source,

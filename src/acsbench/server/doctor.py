@@ -75,7 +75,11 @@ def _running(config: ServerConfig) -> Iterator[Finding]:
     state = readiness(config)
     yield Finding("database and files can be used", state.is_ready)
     yield Finding(
-        f"a worker was seen in the last 30 seconds: {'yes' if state.worker else 'no'}; the oldest "
-        f"waiting submission is {state.oldest_waiting_s:.0f} s old",
+        f"{'a' if state.worker else 'no'} worker was seen in the last 30 seconds; "
+        + (
+            f"the oldest submission has waited {state.oldest_waiting_s:.0f} s"
+            if state.oldest_waiting_s
+            else "nothing waits"
+        ),
         state.worker or not state.oldest_waiting_s,
     )

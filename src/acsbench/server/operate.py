@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from acsbench.errors import InputError, did_you_mean
@@ -118,7 +119,9 @@ def new_account(email: str, *, name: str = "") -> Account:
     return account
 
 
-def new_team(name: str, *, is_baseline: bool = False) -> Team:
+def new_team(
+    name: str, *, is_baseline: bool = False, affiliation: str = "", actor: str = _OPERATOR
+) -> Team:
     """Make a team, or a host's baseline.
 
     Raises
@@ -129,14 +132,16 @@ def new_team(name: str, *, is_baseline: bool = False) -> Team:
     name = team_name(name)
     try:
         with transaction.atomic():
-            team = Team.objects.create(name=name, slug=team_slug(name), is_baseline=is_baseline)
-            audit.record(actor=_OPERATOR, action="team.made", object=f"team:{team.slug}", detail={})
+            team = Team.objects.create(
+                name=name, slug=team_slug(name), is_baseline=is_baseline, affiliation=affiliation
+            )
+            audit.record(actor=actor, action="team.made", object=f"team:{team.slug}", detail={})
     except IntegrityError:
         raise InputError(f"There is a team '{team_slug(name)}' already.") from None
     return team
 
 
-def add_member(team: str, email: str, task: str) -> Membership:
+def add_member(team: str, email: str, task: str, *, actor: str = _OPERATOR) -> Membership:
     """Put an account into a team for a task.
 
     Raises
@@ -146,7 +151,7 @@ def add_member(team: str, email: str, task: str) -> Membership:
     """
     where = _find_task(task)
     who = find_account(email)
-    found = Team.objects.filter(slug=team_slug(team)).first()
+    found = Team.objects.filter(Q(slug=team_slug(team)) | Q(name=team)).first()
     if found is None:
         slugs = Team.objects.values_list("slug", flat=True)
         raise InputError(f"There is no team '{team}'.{did_you_mean(team, slugs)}")
@@ -154,7 +159,7 @@ def add_member(team: str, email: str, task: str) -> Membership:
         with transaction.atomic():
             membership = Membership.objects.create(team=found, account=who, task=where)
             audit.record(
-                actor=_OPERATOR,
+                actor=actor,
                 action="team.joined",
                 object=f"team:{found.slug}",
                 detail={"account": who.public_id, "task": task},

@@ -24,6 +24,7 @@ class Action(StrEnum):
     """What can be asked for, beyond what everybody may read."""
 
     CHECK = "check a file"
+    MAKE_TEAM = "make a team of one's own"
     SUBMIT = "submit for a team"
     READ_SUBMISSION = "read a submission"
     PICK_ENTRY = "pick an entry"
@@ -123,12 +124,18 @@ def _takes_part(account: Account, _: Target, task: Task | None) -> bool:
     return task is not None and (team_of(account, task) is not None or bool(_roles(account, task)))
 
 
+def _is_free(account: Account, _: Target, task: Task | None) -> bool:
+    """Whoever looks after a task competes with another account, if at all."""
+    return task is not None and not _takes_part(account, _, task)
+
+
 def _owns(account: Account, target: Target, _: Task | None) -> bool:
     return isinstance(target, ApiToken | Webhook) and target.account_id == account.pk
 
 
 _RULES: dict[Action, tuple[str, Callable[[Account, Target, Task | None], bool]]] = {
     Action.CHECK: ("submit", _takes_part),
+    Action.MAKE_TEAM: ("submit", _is_free),
     Action.SUBMIT: ("submit", _is_of_team),
     Action.READ_SUBMISSION: ("read", _is_of_team),
     Action.PICK_ENTRY: ("submit", _is_of_team),

@@ -88,6 +88,7 @@ def _context(owner: Account) -> dict[str, Any]:
     return {
         "owner": owner,
         "teams": teams,
+        "own_teams": settings.BOARD.own_teams,
         "roles": TaskRole.objects.filter(account=owner).select_related("task").order_by("id"),
         "submissions": submissions.select_related("task_version__task").order_by("-id")[:_SHOWN],
         "tokens": owner.tokens.filter(revoked_at__isnull=True, expires_at__gt=now).order_by("-id"),

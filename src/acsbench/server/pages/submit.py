@@ -16,6 +16,7 @@ from acsbench.server.limiter import Limiter
 from acsbench.server.models import Account, Attestation, Submission, TaskVersion, Team
 from acsbench.server.pages.card_form import card_fields, card_from
 from acsbench.server.pages.markdown import as_html
+from acsbench.server.pages.own_team import no_team
 from acsbench.server.pages.rendering import page
 from acsbench.server.pages.task import example_file
 from acsbench.server.pages.who import account_of, actor_of, demand, signed_in
@@ -50,10 +51,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponseBase:
     account = account_of(request)
     teams = _teams(request, account, version)
     if not teams:
-        context = {"version": version, "task_slug": slug, "tab": "submit", "here": "tasks"}
-        return page(
-            request, "no_team.html", context, status=404 if request.method == "POST" else 200
-        )
+        return no_team(request, version.task, status=404 if request.method == "POST" else 200)
     answer = _Answer()
     if request.method == "POST":
         sent = _send(request, account, version, teams)

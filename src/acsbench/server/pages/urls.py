@@ -13,6 +13,7 @@ from acsbench.server.pages.enter import enter
 from acsbench.server.pages.gate import open_async_page, open_page, page_with_session
 from acsbench.server.pages.home import home
 from acsbench.server.pages.host import host
+from acsbench.server.pages.own_team import own_team
 from acsbench.server.pages.status import status
 from acsbench.server.pages.submission import receipt, submission
 from acsbench.server.pages.submit import submit
@@ -27,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tasks/<slug:slug>/", open_page(task)),
     path("tasks/<slug:slug>/board/", open_async_page(board)),
     path("tasks/<slug:slug>/submit/", page_with_session(submit)),
+    path("tasks/<slug:slug>/team/", page_with_session(own_team)),
     path("tasks/<slug:slug>/host/", page_with_session(host)),
     path("submissions/<str:public_id>/", page_with_session(submission)),
     path("submissions/<str:public_id>/receipt.json", page_with_session(receipt)),
