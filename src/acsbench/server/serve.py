@@ -187,7 +187,8 @@ def _in_background(work: Callable[[_Facts], None], facts: _Facts) -> Future[None
 
     def run() -> None:
         try:
-            done.set_result(work(facts))
+            work(facts)
+            done.set_result(None)
         except BaseException as error:
             done.set_exception(error)
 
