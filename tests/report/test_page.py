@@ -306,7 +306,7 @@ def test_a_model_without_estimate_is_listed_with_its_reason(tmp_path: Path) -> N
 
 
 def test_a_file_name_is_taken_as_the_file(tmp_path: Path, bare: Results) -> None:
-    written = write_report(bare, tmp_path / "x.html", title="Demo")
+    written = write_report(bare, str(tmp_path / "x.html"), title="Demo")
     assert written == tmp_path / "x.html"
     assert [p.name for p in tmp_path.iterdir()] == ["x.html"]
 

@@ -34,7 +34,8 @@ _STARTS: dict[str, _Start] = {
         "--out runs/mine`.",
     ),
     "source": _Start(
-        "acsbench", "build a cohort from it: `acsbench cohort NAME PATH --out work/cohort`."
+        "acsbench",
+        "build a cohort from it: `acsbench cohort --source NAME --path PATH --out work/cohort`.",
     ),
     "metric": _Start(
         "acsbench",

@@ -85,7 +85,7 @@ class _TaskPart:
 
 def write_report(
     results: Results,
-    folder: Path,
+    folder: Path | str,
     *,
     title: str,
     cohort: Cohort | None = None,
@@ -100,7 +100,7 @@ def write_report(
     ----------
     results : Results
         A section is there when its data are.
-    folder : Path
+    folder : Path or str
         Gets ``report.html``, ``metrics.json``, ``figures/`` (an SVG and a CSV each) and ``latex/``;
         or the page alone when it ends in ``.html``.
     title : str
@@ -121,6 +121,7 @@ def write_report(
     Path
         Of the page.
     """
+    folder = Path(folder)
     if cohort is not None:
         min_count = max(min_count, cohort.min_count)
     shown = hide_small_counts(results, min_count)
