@@ -75,7 +75,7 @@ def demo_board(work: Path) -> None:
                 if found and "Ctrl-C" in line:
                     break
             assert found is not None
-            screenshot(f"{found[0]}/tasks/acs/board/", "board", height=900)
+            screenshot(f"{found[0]}/tasks/acs/board/", "board", height=1280)
         finally:
             server.terminate()
 

@@ -117,8 +117,9 @@ class Predictions:
             frame = frame.with_columns(pl.lit(task).alias("task"))
         return cls(frame, model or name, scores_are)
 
-    def write(self, path: Path) -> Path:
+    def write(self, path: Path | str) -> Path:
         """Write ``ecg_id, task, score`` as CSV (scores in full precision) or Parquet."""
+        path = Path(path)
         frame = self.frame.sort("task", "ecg_id")
         with atomic_path(path) as temporary:
             if path.suffix == ".parquet":
