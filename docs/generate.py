@@ -54,18 +54,36 @@ def commands_page() -> str:
     return "\n".join([_INTRO, *parts])
 
 
+def summary_of(thing: object) -> str:
+    """First paragraph of a docstring, on one line."""
+    return inspect.cleandoc(thing.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+
+
 def python_page() -> str:
-    """Text of ``python.md``: every public name with the first line of its docstring."""
+    """Text of ``python.md``: public names, checks for plug-ins and tasks, each in one line."""
     import acsbench as ab  # noqa: PLC0415  a script
+    from acsbench import testing  # noqa: PLC0415  a script
 
     rows = []
     for name in ab.__all__:
         thing = getattr(ab, name)
         owner = thing if inspect.getmodule(thing) else type(thing)
-        summary = inspect.cleandoc(owner.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         module = inspect.getmodule(owner)
-        rows.append(f"| `{name}` | {summary} | `{module.__name__ if module else ''}` |")
-    return "\n".join([_PYTHON, "| name | what | where |", "|---|---|---|", *rows, ""])
+        where = module.__name__ if module else ""
+        rows.append(f"| `{name}` | {summary_of(owner)} | `{where}` |")
+    checks = [f"| `{one}` | {summary_of(getattr(testing, one))} |" for one in testing.__all__]
+    tasks = [
+        f"| `{name}` | `{task.outcome}` | `{task.population}` | {task.unit} | {task.reference} |"
+        for name, task in ab.TASKS.items()
+    ]
+    parts = [
+        *(_PYTHON, "| name | what | where |", "|---|---|---|", *rows, ""),
+        *("## Checks for plug-ins", "", "In `acsbench.testing`; the built-in ones pass them too.", ""),
+        *("| name | what |", "|---|---|", *checks, ""),
+        *("## Tasks", "", "A column of your own is the task `label_<column>`.", ""),
+        *("| name | outcome | population | unit | reference |", "|---|---|---|---|---|", *tasks, ""),
+    ]
+    return "\n".join(parts)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Tutorials run as they stand, and print what they show; see `docs/walk.py` for the rule."""
+"""Pages that are walked run as they stand, and print what they show.
+
+`docs/walk.py` has the rule of what may differ.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+PAGES = [*TUTORIALS, ROOT / "docs" / "how-to" / "use-a-cluster.md"]
 WALK = runpy.run_path(str(ROOT / "docs" / "walk.py"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_tutorial_prints_what_it_shows(page: Path, tmp_path: Path) -> None:
+def test_a_page_prints_what_it_shows(page: Path, tmp_path: Path) -> None:
     wrong = []
     for block in WALK["blocks"](page.read_text(encoding="utf-8")):
         printed = WALK["run"](block, tmp_path)
@@ -82,7 +86,7 @@ def test_a_block_that_fails_is_an_error_with_its_line(tmp_path: Path) -> None:
         WALK["run"](block, tmp_path)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
 def test_a_tutorial_shows_outputs(page: Path) -> None:
     found = list(WALK["blocks"](page.read_text(encoding="utf-8")))
     assert sum(bool(one.shown and one.shown.strip()) for one in found) >= 5
