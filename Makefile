@@ -23,7 +23,7 @@ check: .venv/.ready
 	$(BIN)/zensical build --strict --config-file mkdocs.yml
 
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow" --durations=30
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow" --durations=30
 
 bench: .venv/.ready
 	$(BIN)/python -m benchmarks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,14 @@ from hypothesis import settings
 # a shared machine may be slow for a moment; a hang is caught by the test's own limits
 settings.register_profile("acsbench", deadline=None)
 settings.load_profile("acsbench")
+
+LONGEST = {
+    "test_planted_signal.py",
+    "test_road.py",
+    "test_shuffled_labels.py",
+    "test_pretraining.py",
+}
+"""Files of more than a minute."""
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +35,12 @@ def shared() -> Path:
             pytest.fail(f"CI has to run this test, and {folder} is not there")
         pytest.skip("the shared ECGs and goldens are not here")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the files that take longest, so that none of them ends a run alone on one core.
+
+    Needs ``--no-loadscope-reorder``: by itself xdist starts with the files of most tests.
+    """
+    n_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (item.path.name not in LONGEST, n_slow[item.path] == 0))
