@@ -194,39 +194,6 @@ def test_foundation_models_on_real_ecgs_are_trained_once(
     assert capsys.readouterr().out == first
 
 
-@pytest.mark.parametrize("script", ["flaws"], indirect=True)
-def test_the_study_of_flaws_gives_a_row_for_each(
-    script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(script, "N_PATIENTS", 600)
-    monkeypatch.setattr(script, "EFFECTS_MV", (0.18,))
-    script.main(12)
-    told = capsys.readouterr().out
-    found = {one[1].strip(): float(one[2].split()[0]) for one in map(cells, told.splitlines()[2:])}
-    assert len(found) == 12
-    assert found["AUROC of recalling, split by patient"] == 0.5
-    assert found["AUROC of recalling, split by ECG"] > 0.7
-    held = "95 % intervals that hold it, counting"
-    assert found[f"{held} ECGs"] < found[f"{held} patients"]
-    assert found["specificity, cut from test"] >= 0.9
-
-
-def cells(row: str) -> list[str]:
-    return row.split("|")
-
-
-@pytest.mark.parametrize("script", ["flaws"], indirect=True)
-def test_a_cut_keeps_its_specificity_and_recalling_knows_whom_it_saw(script: Any) -> None:
-    labels, scores = np.array([0.0] * 10 + [1.0] * 2), np.array([*range(10), 8.5, 20.0])
-    cut = script.cut_at(labels, scores)
-    assert script.at_cut(labels, scores, cut) == (0.5, 1.0)
-    seen = pl.DataFrame({"patient_id": ["a", "b", "c"], "label": [True, False, False]})
-    asked = pl.DataFrame({"patient_id": ["a", "b", "new"], "label": [True, False, False]})
-    assert script.recalled(asked, seen) == 1.0
-    strangers = asked.with_columns(pl.Series("patient_id", ["x", "y", "z"]))
-    assert script.recalled(strangers, seen) == 0.5
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["label_efficiency"], indirect=True)
 def test_the_study_of_few_labels_makes_its_table_again_from_its_files(

@@ -1,0 +1,1 @@
+"""What the flaws of a benchmark cost, on generated hospitals where the truth is known."""
