@@ -29,6 +29,7 @@ from acsbench.cli import (
     server,
     stores,
 )
+from acsbench.cli.help import Command
 from acsbench.cli.options import debugging
 from acsbench.errors import AcsbenchError, UnknownNameError, did_you_mean
 
@@ -52,7 +53,6 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Diagnose acute coronary syndrome from ECG waveforms, and prove how well you do it.",
@@ -96,6 +96,9 @@ board.group.command("show")(entrant.show)
 app.add_typer(reproduction.group, name="reproduce")
 app.add_typer(board.group, name="board")
 app.add_typer(server.group, name="server")
+for _group in (app, *(one.typer_instance for one in app.registered_groups)):
+    for _one in _group.registered_commands if _group is not None else ():
+        _one.cls = Command
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from acsbench.cli.help import names_of
 from acsbench.cli.options import (
     CohortFolder,
     Debug,
@@ -169,7 +170,10 @@ def audit(
 def process(
     cohort: CohortFolder,
     out: Out,
-    recipe: Annotated[str, typer.Option(help="See `acsbench list recipes`.")] = "three_by_four",
+    recipe: Annotated[
+        str,
+        typer.Option(help="See `acsbench list recipes`.", autocompletion=names_of("recipes")),
+    ] = "three_by_four",
     set_: Set = None,
     json: Json = False,
     dry_run: DryRun = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from acsbench.cli.help import names_of
 from acsbench.cli.options import (
     CohortFolder,
     Debug,
@@ -36,9 +37,17 @@ __all__ = ["export_onnx", "machines", "predict", "sweep", "train"]
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="See `acsbench list models`.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="See `acsbench list models`.", autocompletion=names_of("models")),
+    ],
     cohort: CohortFolder,
-    task: Annotated[list[str], typer.Option(help="See `acsbench list tasks`; repeatable.")],
+    task: Annotated[
+        list[str],
+        typer.Option(
+            help="See `acsbench list tasks`; repeatable.", autocompletion=names_of("tasks")
+        ),
+    ],
     out: Out,
     store: StoreFolder = None,
     init_from: Annotated[Path | None, typer.Option(help="Trained model to start from.")] = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from acsbench.cli.help import names_of
 from acsbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,7 +79,12 @@ Set = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder to write to.")]
 CohortFolder = Annotated[Path, typer.Option("--cohort", help="Folder that `cohort` wrote.")]
 StoreFolder = Annotated[Path | None, typer.Option("--store", help="Folder that `process` wrote.")]
-SourceName = Annotated[str, typer.Option("--source", help="See `acsbench list sources`.")]
+SourceName = Annotated[
+    str,
+    typer.Option(
+        "--source", help="See `acsbench list sources`.", autocompletion=names_of("sources")
+    ),
+]
 SourcePath = Annotated[Path | None, typer.Option("--path", help="Folder of the source.")]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from acsbench.cli.help import kinds_of_lists
 from acsbench.cli.options import (
     Debug,
     DryRun,
@@ -128,7 +129,12 @@ def report(
 
 
 def list_(
-    kind: Annotated[str, typer.Argument(help="models, sources, recipes, tasks or metrics.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="models, sources, recipes, tasks or metrics.", autocompletion=kinds_of_lists
+        ),
+    ],
     json: Json = False,
     debug: Debug = False,
 ) -> None:

@@ -1,0 +1,64 @@
+"""Every command shows an example that its own parser takes, and a shell completes names."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import typer
+
+from acsbench import registry
+from acsbench.cli import app, main
+from acsbench.cli.help import EXAMPLES, names_of
+
+COMMAND: Any = typer.main.get_command(app)
+
+
+def leaves(group: Any, before: str = "") -> list[str]:
+    found = []
+    for name, command in group.commands.items():
+        whole = f"{before} {name}".strip()
+        found += leaves(command, whole) if hasattr(command, "commands") else [whole]
+    return found
+
+
+def test_there_is_an_example_for_each_command_and_for_nothing_else() -> None:
+    assert set(EXAMPLES) == set(leaves(COMMAND))
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_an_example_is_shown_and_would_be_taken(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit):
+        main([*name.split(), "--help"])
+    shown = capsys.readouterr().out
+    for line in EXAMPLES[name].splitlines():
+        assert f"  {line}\n" in shown
+        assert len(line) < 79
+    assert "<list" not in shown.split("Options:")[1]
+    group, arguments = COMMAND, shlex.split(EXAMPLES[name].replace("\\\n", " "))[1:]
+    context = group.make_context("acsbench", list(arguments))
+    while hasattr(group, "commands"):
+        called, group, arguments = group.resolve_command(context, arguments)
+        context = group.make_context(called, list(arguments), parent=context)
+    assert context.command.name == name.rsplit(maxsplit=1)[-1]
+
+
+def test_a_shell_completes_registered_names() -> None:
+    assert names_of("models")("resnet") == [n for n in registry.names("models") if "resnet" in n]
+    asked = {"_ACSBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "acsbench list mod"}
+    code = "import sys; sys.argv = ['acsbench']; from acsbench.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **asked, "COMP_CWORD": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["models"], done.stderr
