@@ -229,7 +229,7 @@ def read_experiment(path: Path, changes: Sequence[str] = ()) -> ExperimentConfig
         beside = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
         raise MissingPathError(f"There is no file {path}.{did_you_mean(path.name, beside)}")
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
+        body = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     assign(body, changes)

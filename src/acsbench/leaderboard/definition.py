@@ -250,7 +250,7 @@ def read_task(path: Path) -> TaskVersion:
     if not file.is_file():
         raise MissingPathError(f"There is no file {file}. A task is a folder with {TASK_FILE}.")
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BoardError(f"{file} is not TOML: {error}.") from None
     task = parse_config(BoardTask, values, where=str(file))

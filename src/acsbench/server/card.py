@@ -73,7 +73,7 @@ def read_card(path: Path) -> ModelCard:
             f"There is no model card {path}. It has the fields {', '.join(ModelCard.model_fields)}."
         )
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}.") from None
     return parse_card(values, where=str(path))

@@ -209,7 +209,7 @@ def load_config(data: Path) -> ServerConfig:
     values = {}
     if path.is_file():
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not TOML: {error}.") from None
     return parse_config(ServerConfig, {**values, "data": data}, where=str(path))

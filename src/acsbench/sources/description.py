@@ -187,7 +187,7 @@ def read_description(path: Path) -> Description:
             f"There is no description {path} (source.description).{did_you_mean(path.name, beside)}"
         )
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
+        body = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     return parse_config(Description, body, where=str(path))
