@@ -38,6 +38,9 @@ acsbench evaluate work/predictions/resnet18--acs--test.csv \\
     --labels labels.csv --out work/results""",
     "compare": "acsbench compare runs/first runs/second",
     "report": "acsbench report runs/first",
+    "reproduce paper": """\
+acsbench reproduce paper path/to/ed-bwh-ecg/v1 \\
+    --hubert hubert_ecg_large.pt --out runs/paper""",
     "show": """\
 acsbench show ecg0123456789 --source nightingale --path data \\
     --out ecg.svg""",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from acsbench.tasks import TASKS
 
 __all__ = [
+    "FINDINGS",
     "group_title",
     "in_order",
     "is_finding",
@@ -18,7 +19,7 @@ __all__ = [
     "value_title",
 ]
 
-_FINDINGS = {
+FINDINGS = {
     "has_st_eleva": "ST elevation",
     "has_depress": "ST depression",
     "has_twave_inver": "T-wave inversion",
@@ -44,7 +45,7 @@ def model_title(name: str) -> str:
     if not is_finding(name):
         return name
     column = name.removeprefix("flag:")
-    return _FINDINGS.get(column, column.removeprefix("has_").replace("_", " "))
+    return FINDINGS.get(column, column.removeprefix("has_").replace("_", " "))
 
 
 def outcome_title(column: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from acsbench.evaluation.guideline_features import FEATURES
 from acsbench.report.charts import Canvas, canvas, legend_below, looks, of_model
-from acsbench.report.names import is_finding
+from acsbench.report.names import FINDINGS, is_finding
 from acsbench.report.parts import Figure, Note, Section
 from acsbench.report.reproduction_tables import predictor_title
 from acsbench.report.svg import INK
@@ -27,7 +26,7 @@ _VERSIONS: Sequence[tuple[str, tuple[str, ...]]] = (
 _LOOK = looks(
     [
         *dict.fromkeys(name for _, names in _VERSIONS for name in names),
-        *(f"flag:{name}" for name in FEATURES),
+        *(f"flag:{name}" for name in FINDINGS),
     ]
 )
 """One for both sides, and for every data set."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from acsbench.evaluation.guideline_features import FEATURES
-from acsbench.report.names import group_title, is_finding, model_title
+from acsbench.report.names import FINDINGS, group_title, is_finding, model_title
 from acsbench.report.numbers import MISSING, count, estimate, fixed, percent
 from acsbench.report.parts import Section, Table
 from acsbench.results import format_estimate
@@ -27,7 +26,7 @@ _TITLES = {
     "ecg_omi": "ECG-OMI",
     "logistic": "Logistic regression",
 }
-_ORDER = [*_TITLES, *(f"flag:{name}" for name in FEATURES)]
+_ORDER = [*_TITLES, *(f"flag:{name}" for name in FINDINGS)]
 _VALUE = ("value", "low", "high")
 _SOUND = ("sound_value", "sound_low", "sound_high")
 
