@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-server crash-test reference docs release-check
+.PHONY: demo test coverage check bench bench-server crash-test reference docs release-check
 
 # torch first and under the constraints, so that a machine without a GPU downloads no GPU libraries
 .venv/.ready: pyproject.toml constraints.txt
@@ -24,6 +24,10 @@ check: .venv/.ready
 
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow" --durations=30
+
+# which lines of the package the tests run; half as slow again, so not part of `make test`
+coverage: .venv/.ready
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow" --cov --cov-report=term --cov-report=html:build/coverage
 
 bench: .venv/.ready
 	$(BIN)/python -m benchmarks

@@ -78,10 +78,20 @@ def python_page() -> str:
     ]
     parts = [
         *(_PYTHON, "| name | what | where |", "|---|---|---|", *rows, ""),
-        *("## Checks for plug-ins", "", "In `acsbench.testing`; the built-in ones pass them too.", ""),
+        *(
+            "## Checks for plug-ins",
+            "",
+            "In `acsbench.testing`; the built-in ones pass them too.",
+            "",
+        ),
         *("| name | what |", "|---|---|", *checks, ""),
         *("## Tasks", "", "A column of your own is the task `label_<column>`.", ""),
-        *("| name | outcome | population | unit | reference |", "|---|---|---|---|---|", *tasks, ""),
+        *(
+            "| name | outcome | population | unit | reference |",
+            "|---|---|---|---|---|",
+            *tasks,
+            "",
+        ),
     ]
     return "\n".join(parts)
 

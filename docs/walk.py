@@ -87,8 +87,10 @@ def run(block: Block, folder: Path) -> str:
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"the block of line {block.line} ended with {done.returncode}:\n"
-                           f"{block.body}\n{done.stdout}")
+        raise RuntimeError(
+            f"the block of line {block.line} ended with {done.returncode}:\n"
+            f"{block.body}\n{done.stdout}"
+        )
     return done.stdout
 
 

@@ -22,7 +22,9 @@ nbformat.write(page, sys.argv[2])
 
 def texts(cell: dict[str, Any]) -> str:
     """What a cell shows, as text."""
-    outputs = [one.get("text") or one.get("data", {}).get("text/plain", "") for one in cell["outputs"]]
+    outputs = [
+        one.get("text") or one.get("data", {}).get("text/plain", "") for one in cell["outputs"]
+    ]
     return "\n".join("".join(one) for one in outputs)
 
 
