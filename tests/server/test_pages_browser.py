@@ -117,6 +117,7 @@ def check(page: Any, axe: str | None) -> None:
     """At both widths: nothing scrolls sideways; nothing for axe to find."""
     if axe is None:
         return
+    page.wait_for_load_state()
     for width in (1280, 320):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width, (page.url, width)
