@@ -195,7 +195,9 @@ def republished(world, **rows: object) -> str:
         first.model_copy(update={"submission": f"s{at}", **{k: v[at] for k, v in rows.items()}})
         for at in range(n)
     ]
-    save_document(state, board.model_copy(update={"entries": entries, "n_entries": n}))
+    tied = sum(entry.tie_group == 1 for entry in entries)
+    changed = {"entries": entries, "n_entries": n, "n_tied_with_leader": tied}
+    save_document(state, board.model_copy(update=changed))
     state.save()
     return client().get("/tasks/acs/board/").content.decode()
 
@@ -215,6 +217,14 @@ def test_a_tie_group_has_one_header_where_groups_interleave(ranked) -> None:
     assert marks["s3"] == ["of group 2"]
     assert not any(marks[key] for key in ("s0", "s1", "s4", "s5"))
     assert page.count("<tbody>") == page.count("</tbody>") == 6
+
+
+def test_a_leader_that_is_told_apart_has_nobody_beside_it(ranked) -> None:
+    page = republished(ranked, tie_group=[1, 2, 2])
+    assert "<span>The leader</span>" in page
+    assert "Tied for the lead" not in page
+    assert "The first entry is told apart from every other." in page
+    assert "Tied for the lead" in republished(ranked, tie_group=[1, 1, 2])
 
 
 def test_what_teams_write_is_text_on_the_board(ranked) -> None:

@@ -165,7 +165,9 @@ class BoardView:
     @property
     def runs(self) -> tuple[Run, ...]:
         """The rows in parts: by rank one for each stretch of a tie group."""
-        return _by_group(self.rows) if self.order == "rank" else (Run("", "", self.rows),)
+        if self.order != "rank":
+            return (Run("", "", self.rows),)
+        return _by_group(self.rows, is_lone=self.n_tied <= 1)
 
     @property
     def n_columns(self) -> int:
@@ -313,22 +315,23 @@ def _ordered(rows: Sequence[BoardRow], sort: str, panel: Sequence[str]) -> list[
     return sorted(rows, key=by_value)
 
 
-def _by_group(rows: Sequence[BoardRow]) -> tuple[Run, ...]:
+def _by_group(rows: Sequence[BoardRow], *, is_lone: bool) -> tuple[Run, ...]:
     """Each group gets its header once: groups interleave, since ties are not transitive."""
     opened: set[int] = set()
     runs = []
     for group, found in groupby(rows, key=lambda row: row.group):
-        header, mark = ("", _group_mark(group)) if group in opened else (_group_title(group), "")
+        is_new = group not in opened
+        header, mark = (_group_title(group, is_lone), "") if is_new else ("", _group_mark(group))
         opened.add(group)
         runs.append(Run(header, mark, tuple(found)))
     return tuple(runs)
 
 
-def _group_title(group: int) -> str:
+def _group_title(group: int, is_lone: bool) -> str:
     if not group:
         return "Without a value"
     if group == 1:
-        return "Not told apart from the leader"
+        return "The leader" if is_lone else "Not told apart from the leader"
     return f"Group {group}: not told apart from its first entry"
 
 
