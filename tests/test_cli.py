@@ -224,7 +224,12 @@ def test_machines_are_options_of_train_and_reach_the_model(
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(errno.ENOSPC, "finished work is kept"), (errno.EACCES, "--out"), (errno.EROFS, "--out")],
+    [
+        (errno.ENOSPC, "finished work is kept"),
+        (errno.EACCES, "--out"),
+        (errno.EROFS, "--out"),
+        (errno.EFBIG, "ulimit -f"),
+    ],
 )
 def test_what_the_system_refuses_comes_with_a_way_out(
     number: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

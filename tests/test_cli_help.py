@@ -62,3 +62,18 @@ def test_a_shell_completes_registered_names() -> None:
         check=False,
     )
     assert done.stdout.split() == ["models"], done.stderr
+
+
+def test_an_interrupted_command_says_what_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(kind: registry.Kind) -> list[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(registry, "names", interrupt)
+    with pytest.raises(SystemExit) as leaving:
+        main(["list", "models"])
+    assert leaving.value.code == 130
+    told = capsys.readouterr()
+    assert told.err.strip() == "Interrupted. Finished work is kept; start again to go on."
+    assert told.out == ""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import stats
 
 from acsbench.cohort.build import build_cohort
 from acsbench.evaluation.intervals import Interval
@@ -70,7 +71,8 @@ def holds(interval: Interval, value: float) -> bool:
 
 def reach_of(values: Sequence[float] | Floats) -> float:
     """Half of the 95 % interval of a mean over independent draws."""
-    return float(1.96 * np.std(values, ddof=1) / np.sqrt(len(values)))
+    quantile = stats.t.ppf(0.975, len(values) - 1)  # of few draws, the spread is not known well
+    return float(quantile * np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def mean_of(values: Sequence[float], *, spread: bool = True) -> str:

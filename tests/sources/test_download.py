@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acsbench.errors import InputError, StepError, UnknownNameError
+from acsbench.errors import InputError, NetworkError, StepError, UnknownNameError
 from acsbench.sources import download as module
 from acsbench.sources.download import DATASETS, dataset, download
 
@@ -133,9 +133,10 @@ def test_a_file_that_stays_damaged_is_named_and_not_kept(mirror: Mirror, tmp_pat
 
 def test_a_missing_file_and_a_silent_server_are_named(mirror: Mirror, tmp_path: Path) -> None:
     del mirror.files["RECORDS"]
-    with pytest.raises(StepError, match="RECORDS: the server answers 404"):
+    with pytest.raises(NetworkError, match="RECORDS: the server answers 404") as caught:
         download("ludb", tmp_path, url=mirror.url)
-    with pytest.raises(StepError, match="cannot be fetched"):
+    assert caught.value.exit_code == 3
+    with pytest.raises(NetworkError, match=r"cannot be fetched \(Connection refused\)"):
         download("ludb", tmp_path, url="http://127.0.0.1:9/")
 
 

@@ -112,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_guarded(list(sys.argv[1:] if arguments is None else arguments)))
 
 
+_INTERRUPTED = 130
 # typer brings its own copy of click from some version on; this is ClickException in either
 _UsageProblem: Any = typer.BadParameter.__mro__[2]
 
@@ -120,14 +121,16 @@ def _guarded(arguments: list[str]) -> int:
     """Run a command and turn whatever ends it into an exit code."""
     try:
         code = app(arguments, standalone_mode=False)
+        if code == _INTERRUPTED:  # how newer typers pass a KeyboardInterrupt on
+            raise KeyboardInterrupt  # noqa: TRY301
     except typer.Exit as leaving:
         code = leaving.exit_code
     except _UsageProblem as error:
         error.show()
         code = 2
     except (KeyboardInterrupt, typer.Abort):
-        print("Interrupted. Finished work is kept; start again to go on.", file=sys.stderr)
-        code = 130
+        print("\nInterrupted. Finished work is kept; start again to go on.", file=sys.stderr)
+        code = _INTERRUPTED
     except BrokenPipeError:
         # the reader of our stdout left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -148,6 +151,7 @@ _WAYS_OUT = {
     errno.ENOTDIR: "A part of the path is a file; choose another one.",
     errno.ENOSPC: "Make room, and start the same command again: finished work is kept.",
     errno.EDQUOT: "Make room, and start the same command again: finished work is kept.",
+    errno.EFBIG: "Raise the limit of a file's size (ulimit -f), or choose another file system.",
     errno.EMFILE: "Raise the limit of open files (ulimit -n), or use fewer processes (--jobs).",
 }
 

@@ -20,7 +20,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from acsbench.errors import InputError, StepError, UnknownNameError, did_you_mean, first_few
+from acsbench.errors import (
+    InputError,
+    NetworkError,
+    StepError,
+    UnknownNameError,
+    did_you_mean,
+    first_few,
+)
 from acsbench.parallel import progress
 from acsbench.provenance import file_sha256
 
@@ -132,7 +139,7 @@ def download(
     UnknownNameError
     InputError
         When no file matches ``only``, or the list of checksums is none.
-    StepError
+    NetworkError, StepError
         When the server cannot be reached, or a file stays damaged; what is finished stays.
     """
     base = _checked_url(url or dataset(name).url)
@@ -219,8 +226,10 @@ def _append(base: str, path: str, part: Path) -> None:
                 return  # nothing is left to fetch; the checksum decides
             problem = f"the server answers {error.code}"
             if error.code < http.client.INTERNAL_SERVER_ERROR:
-                raise StepError(f"{url}: {problem}.") from None
-        except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+                raise NetworkError(f"{url}: {problem}.") from None
+        except urllib.error.URLError as error:
+            problem = getattr(error.reason, "strerror", None) or str(error.reason)
+        except (ConnectionError, TimeoutError) as error:
             problem = str(error)
         except http.client.HTTPException as error:
             problem = repr(error)
@@ -229,7 +238,7 @@ def _append(base: str, path: str, part: Path) -> None:
         else:
             return
         time.sleep(attempt)
-    raise StepError(
+    raise NetworkError(
         f"{url} cannot be fetched ({problem}). Check the connection and start again: finished "
         "files stay, and a broken one goes on where it stopped."
     )
