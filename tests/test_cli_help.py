@@ -77,3 +77,29 @@ def test_an_interrupted_command_says_what_is_kept(
     told = capsys.readouterr()
     assert told.err.strip() == "Interrupted. Finished work is kept; start again to go on."
     assert told.out == ""
+
+
+def test_a_reader_who_leaves_early_is_no_failure() -> None:
+    """As `acsbench list models | head -1` in a shell with pipefail."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "acsbench", "list", "models"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_list_of_commands_loses_no_word_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit):
+        main(["-h"])
+    shown = capsys.readouterr().out
+    assert "Prove that no patient and no waveform crosses splits." in " ".join(shown.split())
+    assert max(map(len, shown.splitlines())) <= 60

@@ -75,6 +75,7 @@ acsbench show ecg0123456789 --source nightingale --path data \\
 }
 """By the command as it is typed."""
 
+_WHOLE = 1000
 _VALUES = {"Path": "PATH", "int": "N", "float": "X", "str": "TEXT"}
 
 
@@ -88,6 +89,10 @@ class Command(TyperCommand):
             kind = str(of_typer()).removeprefix("list[").removesuffix("]")
             if param.metavar is None and param.param_type_name == "option":
                 param.metavar = _VALUES.get(kind)
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """First sentence, whole: a narrow terminal breaks the line and loses nothing."""
+        return super().get_short_help_str(limit=max(limit, _WHOLE))
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the example, as it can be pasted, however narrow the terminal."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -89,8 +91,15 @@ SourcePath = Annotated[Path | None, typer.Option("--path", help="Folder of the s
 
 
 def emit(result: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    """Print a result to stdout: as text for people, or as JSON for programs."""
-    print(json_module.dumps(result, indent=1, default=str) if as_json else text)
+    """Print a result to stdout: as text for people, or as JSON for programs.
+
+    A reader who leaves early, as ``| head`` does, is no failure.
+    """
+    try:
+        told = json_module.dumps(result, indent=1, default=str) if as_json else text
+        print(told, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def pairs(values: Mapping[str, Any]) -> str:
