@@ -103,3 +103,16 @@ def test_the_list_of_commands_loses_no_word_in_a_narrow_terminal(
     shown = capsys.readouterr().out
     assert "Prove that no patient and no waveform crosses splits." in " ".join(shown.split())
     assert max(map(len, shown.splitlines())) <= 60
+
+
+def test_all_that_is_missing_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main(["train", "--task", "acs"])
+    assert leaving.value.code == 2
+    assert "Missing: model, --cohort, --out." in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["audit"])
+    assert "Missing option '--cohort'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["train", "--limit", "0"])
+    assert "--limit" in capsys.readouterr().err

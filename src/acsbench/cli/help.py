@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import typer
 from typer.core import TyperCommand
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ acsbench show ecg0123456789 --source nightingale --path data \\
 """By the command as it is typed."""
 
 _WHOLE = 1000
+# typer brings its own copy of click from some version on; this is UsageError in either
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 _VALUES = {"Path": "PATH", "int": "N", "float": "X", "str": "TEXT"}
 
 
@@ -89,6 +92,23 @@ class Command(TyperCommand):
             kind = str(of_typer()).removeprefix("list[").removesuffix("]")
             if param.metavar is None and param.param_type_name == "option":
                 param.metavar = _VALUES.get(kind)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Tell of all that is missing at once."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            if type(error).__name__ != "MissingParameter":
+                raise
+            found, _, _ = self.make_parser(ctx).parse_args(given)
+            missing = [
+                param for param in self.params if param.required and not found.get(param.name)
+            ]
+            if len(missing) < 2:
+                raise
+            names = (p.opts[0] if p.param_type_name == "option" else p.name for p in missing)
+            raise _USAGE_ERROR(f"Missing: {', '.join(names)}.", ctx=ctx) from None
 
     def get_short_help_str(self, limit: int = 0) -> str:
         """First sentence, whole: a narrow terminal breaks the line and loses nothing."""

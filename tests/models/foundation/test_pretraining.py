@@ -171,6 +171,7 @@ class Stop(KeyboardInterrupt):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("step", [2, 6])
 def test_an_interrupted_pretraining_ends_with_the_same_curve_and_weights(
@@ -225,6 +226,7 @@ pretrain_step("cpc", SETTINGS["cpc"], store, Path(sys.argv[4]), cohort=cohort(),
 """
 
 
+@pytest.mark.slow
 def test_a_killed_pretraining_resumes_to_the_same_loss_curve(
     learnt: dict[str, Path], tmp_path: Path
 ) -> None:
