@@ -26,7 +26,7 @@ def tables_of(told: str) -> list[dict[str, list[float]]]:
         cells = [cell.strip() for cell in line.split("|")[1:-1]]
         if cells and cells[0] == "---":
             found.append({})
-        elif cells and found and cells[1][0] in "+-0123456789":
+        elif cells and found and not cells[0].endswith("hospitals"):
             found[-1][cells[0]] = [float(cell.split()[0]) for cell in cells[1:]]
     return found
 
