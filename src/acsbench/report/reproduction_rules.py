@@ -46,8 +46,8 @@ _RULES: Sequence[tuple[str, str, str, str]] = (
         ),
         "each lead filtered on its own support; what was not recorded stays marked",
         (
-            "Joints ring into both leads, and the pasted beat shrinks ST and T by an amount that "
-            "depends on the heart rate."
+            "Joints ring into both leads; the pasted beat shrinks ST by a sixth, and T by an "
+            "amount that depends on the heart rate."
         ),
     ),
     ("Interval", "ECGs as the unit, normal scale", "patients as the unit, logit scale", ""),
