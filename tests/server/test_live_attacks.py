@@ -230,7 +230,7 @@ def _conversation(board: LiveBoard, task: Task, folder: Path) -> list[tuple[str,
     said = []
     form = board.submit("ada", _file(folder, task.csv()))
     done = board.client("ada").wait(form["submission"]["id"])
-    assert "auroc" in done.pop("feedback")[0]["text"]
+    assert "AUROC" in done.pop("feedback")[0]["text"]
     said.append(("scored", normal(json.dumps(done))))
     bad = task.csv().replace(task.ids[3].encode(), task.ids[4].encode())
     for body in (
