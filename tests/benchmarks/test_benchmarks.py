@@ -211,7 +211,9 @@ def test_the_study_of_few_labels_makes_its_table_again_from_its_files(
     monkeypatch.setattr(script, "EPOCHS", (1, 1, 1))
     monkeypatch.setattr(script, "DRAWS", {"acs": 1, "ptbxl_mi": 1})
     monkeypatch.setattr(script, "SEEDS", (0,))
-    monkeypatch.setattr(script, "REVISED", {**script.REVISED, "width": 4, "n_states": 4, "epochs": 1})
+    monkeypatch.setattr(
+        script, "REVISED", {**script.REVISED, "width": 4, "n_states": 4, "epochs": 1}
+    )
     script.main(["ptbxl", str(ptbxl), str(tmp_path)])
     first = pl.read_csv(tmp_path / "ptbxl" / "table.csv")
     assert len(first) == 5 * 3

@@ -230,6 +230,7 @@ def test_a_folder_that_cannot_be_written_is_named(
     assert "Traceback" not in shown
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing_half_written(built: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     command = [sys.executable, "-m", "acsbench", "process", "--cohort", str(built)]

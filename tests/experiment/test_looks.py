@@ -56,6 +56,7 @@ def test_audit_passes_a_split_by_patient_and_fails_the_papers(
         assert verdicts["patient in one split"] == ("fail" if code else "pass")
 
 
+@pytest.mark.slow
 def test_audit_finds_a_patient_of_an_earlier_stage(
     hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

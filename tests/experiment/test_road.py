@@ -75,6 +75,7 @@ def test_a_run_leaves_what_it_promises_and_repeats_itself(hospital: Path, tmp_pa
         run_experiment(other, out=first.folder)
 
 
+@pytest.mark.slow
 def test_a_run_judges_selective_testing_and_the_original_table(
     hospital: Path, tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_limited_run_is_marked_as_not_reportable(hospital: Path, tmp_path: Pat
     assert "not reportable" in done.report.read_text()
 
 
+@pytest.mark.slow
 def test_the_readme_python_runs(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text()
     code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -68,6 +68,7 @@ def test_an_empty_or_one_class_split_is_refused(store: WaveformStore) -> None:
         load_dataset(without_val, store, TASKS["acs"], "val")
 
 
+@pytest.mark.slow
 def test_predicting_imports_no_lightning() -> None:
     import subprocess
     import sys

@@ -139,6 +139,7 @@ def test_a_layer_called_head_can_start_anew(store: WaveformStore, tmp_path: Path
         make_model("tied", init_from=tmp_path / "tied", head="fresh").fit(train, val)
 
 
+@pytest.mark.slow
 def test_the_pages_network_works_as_the_plug_in_that_the_page_says(tmp_path: Path) -> None:
     network, check = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     group, line = re.search(r'points\."(.*?)"\]\n(.*?)\n', PAGE.read_text()).groups()

@@ -162,6 +162,7 @@ make_model("resnet18", **{**SMALL, "epochs": 5}, folder=Path(sys.argv[3])).fit(t
 """
 
 
+@pytest.mark.slow
 def test_a_training_killed_with_its_process_ends_with_the_same_weights(
     store: WaveformStore, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

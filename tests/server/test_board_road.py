@@ -40,6 +40,7 @@ def board(tmp_path_factory: pytest.TempPathFactory):
         yield live
 
 
+@pytest.mark.slow
 def test_from_a_file_to_the_board_and_back_to_the_proof(board, tmp_path: Path) -> None:
     card = write_card(tmp_path)
     sent = {}

@@ -208,6 +208,7 @@ def normal(text: str) -> str:
     return re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+(Z|\+00:00)", "<time>", text)
 
 
+@pytest.mark.slow
 def test_boards_with_other_labels_answer_alike_up_to_what_is_released(tmp_path: Path) -> None:
     answers = []
     for seed in (0, 1):
