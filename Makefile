@@ -22,8 +22,9 @@ check: .venv/.ready
 	$(BIN)/lint-imports
 	$(BIN)/zensical build --strict --config-file mkdocs.yml
 
+# two workers on two cores: more threads than one each would wait for one another
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow" --durations=30
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow" --durations=30
 
 # which lines of the package the tests run; half as slow again, so not part of `make test`
 coverage: .venv/.ready

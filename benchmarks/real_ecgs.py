@@ -94,6 +94,8 @@ MEANS = {
     "mean of features and S4": ("boosting", "extra_trees", "random_convolutions", "s4"),
     "mean of all": tuple(name for name in MODELS if name != "s4_revised"),
 }
+MAX_TREES = 300
+"""Of boosting; how many of them are used is chosen on val."""
 
 
 class OutOfFold(NamedTuple):
@@ -144,7 +146,7 @@ def boosting(
     train, val, _ = splits
     scores = []
     for label, on in zip(train.labels.T, val.labels.T, strict=True):
-        grown = HistGradientBoostingClassifier(max_iter=300, random_state=0, **parameters)
+        grown = HistGradientBoostingClassifier(max_iter=MAX_TREES, random_state=0, **parameters)
         grown.fit(x, label)
         staged = [p[:, 1] for p in grown.staged_predict_proba(x_val)]
         best = int(np.argmax([roc_auc_score(on, p) for p in staged]))

@@ -114,6 +114,7 @@ def test_real_ecgs_makes_its_table_again_from_its_files(
             "s4": ("s4", {**small, "n_states": 4, "augment": {"crop_s": 2.5}}),
         },
     )
+    monkeypatch.setattr(script, "MAX_TREES", 3)
     monkeypatch.setattr(script, "MEANS", {"mean": ("resnet", "s4")})
     script.main(ptbxl, tmp_path / "out", list(script.MODELS))
     first = capsys.readouterr().out.split("80 ECGs")

@@ -161,6 +161,7 @@ def test_broken_waveforms_are_counted_with_their_reasons(
     assert reasons == {victim: how for how, victim in victims.items()}
 
 
+@pytest.mark.slow
 def test_waveforms_that_break_after_the_cohort_fail_above_the_stated_share(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,7 @@ def source(hospital: Path) -> tuple[str, ...]:
     return ("--source", "nightingale", "--path", str(hospital), "--jobs", "1")
 
 
+@pytest.mark.slow
 def test_quality_counts_what_is_wrong_and_draws_it(
     hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,6 +44,7 @@ def test_quality_counts_what_is_wrong_and_draws_it(
     assert "ok" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_audit_passes_a_split_by_patient_and_fails_the_papers(
     hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

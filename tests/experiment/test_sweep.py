@@ -22,6 +22,7 @@ from acsbench.experiment.sweep import plan_fits, run_sweep
 from acsbench.models.features import LogisticModel
 from acsbench.parallel import Workers
 
+pytestmark = pytest.mark.slow
 BROKEN_SEEDS: set[int] = set()
 FITTED: list[int] = []
 
@@ -215,7 +216,6 @@ def test_a_plan_counts_the_fits_and_writes_nothing(
     assert not out.exists()
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # a closing cluster leaves sockets behind
 def test_a_cluster_fits_the_same(hospital: Path, done: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")

@@ -67,6 +67,7 @@ def test_an_exported_network_gives_torchs_logits_at_any_batch_size(
         torch.testing.assert_close(single, wanted[:1], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_exported_model_is_a_model_in_one_file(store: WaveformStore, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     train, val, test = sets(store)
@@ -95,6 +96,7 @@ def test_an_onnx_file_that_is_damaged_or_of_somebody_else_is_refused(tmp_path: P
         load_model(tmp_path / "bare.onnx")
 
 
+@pytest.mark.slow
 def test_an_export_that_is_wrong_is_not_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

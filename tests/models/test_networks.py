@@ -256,6 +256,7 @@ def test_a_longer_step_stretches_the_kernel() -> None:
     assert torch.nn.functional.cosine_similarity(coarse, summed, dim=-1).min() > 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_network_learns_sixteen_records_by_heart(name: str) -> None:
     torch.manual_seed(0)

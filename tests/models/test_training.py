@@ -86,6 +86,7 @@ STOPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", STOPS)
 def test_an_interrupted_training_takes_up_and_ends_with_the_same_weights(
     store: WaveformStore,

@@ -15,6 +15,8 @@ import pytest
 from board_world import CARD, SMALL, Task
 from live import prepare, serving
 
+pytestmark = pytest.mark.slow
+
 
 def run(*words: str, token: str = "", server: str = "") -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "ACSBENCH_TOKEN": token, "ACSBENCH_SERVER": server}
@@ -40,7 +42,6 @@ def board(tmp_path_factory: pytest.TempPathFactory):
         yield live
 
 
-@pytest.mark.slow
 def test_from_a_file_to_the_board_and_back_to_the_proof(board, tmp_path: Path) -> None:
     card = write_card(tmp_path)
     sent = {}

@@ -14,6 +14,7 @@ import pytest
 from board_world import SMALL, Task
 from live import LiveBoard, prepare, serving
 
+pytestmark = pytest.mark.slow
 TWO_USERS = 'web_user = "nobody"\nworker_user = "daemon"\n'
 
 

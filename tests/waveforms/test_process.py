@@ -46,6 +46,7 @@ def test_the_store_gives_back_what_went_in_within_half_a_step(tmp_path: Path) ->
     assert len(store) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_shards")
 def test_no_byte_depends_on_workers_or_on_being_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -161,6 +162,7 @@ def in_a_process(code: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_limit_of_the_system_on_what_may_be_written_is_a_full_disk_too(tmp_path: Path) -> None:
     here, folder = str(Path(__file__).parent), str(tmp_path / "s")
     said = in_a_process(FILE_LIMIT.format(here=here, folder=folder))
@@ -230,6 +232,7 @@ for left in {strikes}:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_shards")
 def test_killed_at_any_point_and_started_again_gives_the_same_bytes(tmp_path: Path) -> None:
     strikes = (2, 4, 7, 10)

@@ -108,7 +108,8 @@ def _draw_roc(drawing: Canvas, view: TaskView, models: list[str]) -> None:
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
     for model in models:
         _line(axes, view, model, "roc")
-    for finding in [one for one in view.drawn("roc") if one in _LOOK and is_finding(one)]:
+    drawn = set(view.drawn("roc"))
+    for finding in [one for one in _LOOK if is_finding(one) and one in drawn]:
         # of a 0/1 finding the curve has one corner
         corner = of_model(view.curves, finding, "roc").sort("x")[1]
         _mark(axes, finding, corner["x"][0], corner["y"][0])
@@ -123,15 +124,11 @@ def _draw_risk(drawing: Canvas, view: TaskView, models: list[str]) -> None:
     for model in models:
         _line(axes, view, model, "original_cumulative_risk")
     n_records = view.overall["n_records"].max()
-    for row in view.rows("original_binary"):
-        if (
-            row["model"] in _LOOK
-            and is_finding(row["model"])
-            and row["ppv"] is not None
-            and isinstance(n_records, int)
-        ):
-            share = row["n_flagged"] / n_records
-            _mark(axes, row["model"], 100 * share, row["ppv"])
+    known = {row["model"]: row for row in view.rows("original_binary") if row["ppv"] is not None}
+    for finding in [one for one in _LOOK if is_finding(one) and one in known]:
+        if isinstance(n_records, int):
+            share = known[finding]["n_flagged"] / n_records
+            _mark(axes, finding, 100 * share, known[finding]["ppv"])
     axes.set_xlim(100, 0)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("highest scores, in % of the records (everybody on the left)")

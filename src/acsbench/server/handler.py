@@ -14,7 +14,7 @@ from django.db import close_old_connections, reset_queries
 
 __all__ = ["BoardHandler"]
 
-_MOST_IDLE = 16
+_MOST_IDLE = 64
 
 
 class BoardHandler(ASGIHandler):

@@ -205,6 +205,7 @@ def test_the_cepstrum_tells_frequencies_apart_and_not_offsets() -> None:
     assert of_slow[1] > 0 > of_fast[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("targets", ["time_freq", "mfcc", "mixed", "layer"])
 def test_stages_are_done_once_and_a_lost_file_is_made_again(
     store: WaveformStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, targets: Any
