@@ -160,7 +160,7 @@ def test_the_whole_road(
 
 def sign_in_and_read(page: Any, looked: str | None, board: LiveBoard, who: str) -> None:
     page.goto(f"{board.address}/tasks/acs/submit/")
-    assert page.get_by_role("heading", name="Sign in").first.is_visible()
+    page.get_by_role("heading", name="Sign in").first.wait_for()
     check(page, looked)
     page.goto(link_for(board, who))
     page.get_by_role("button", name="Sign in").click()
@@ -169,7 +169,7 @@ def sign_in_and_read(page: Any, looked: str | None, board: LiveBoard, who: str) 
     page.get_by_role("link", name="Tasks").click()
     check(page, looked)
     page.get_by_role("link", name="Read the task").click()
-    assert page.get_by_text("Rows are joined by id").is_visible()
+    page.get_by_text("Rows are joined by id").wait_for()
     check(page, looked)
 
 
@@ -194,7 +194,7 @@ def send_a_good_file_and_pick_it(
     page.set_input_files("#file", good_file(task, 40 + len(who)))
     page.get_by_label("I agree").check()
     page.get_by_role("button", name="Check and submit").click()
-    assert page.get_by_text("Accepted.").is_visible()
+    page.get_by_text("Accepted.").wait_for()
     pick = page.get_by_role("button", name="Pick as entry")
     for _ in range(60):
         if script:
@@ -205,7 +205,7 @@ def send_a_good_file_and_pick_it(
         page.goto(page.url)
     check(page, looked)
     pick.click()
-    assert page.get_by_text("your team’s entry").is_visible()
+    page.get_by_text("your team’s entry").wait_for()
 
 
 def look_at_the_board(page: Any, looked: str | None, board: LiveBoard, who: str) -> None:
@@ -214,10 +214,10 @@ def look_at_the_board(page: Any, looked: str | None, board: LiveBoard, who: str)
         if page.get_by_text(f"Model of {who}").count():
             break
         page.wait_for_timeout(100)
-    assert page.get_by_text("Bobs model").is_visible()
+    page.get_by_text("Bobs model").wait_for()
     check(page, looked)
     page.get_by_role("link", name="Baselines").click()
-    assert page.get_by_text("No entry is of this kind").is_visible()
+    page.get_by_text("No entry is of this kind").wait_for()
     page.get_by_role("link", name="All", exact=True).click()
     page.get_by_role("link", name="Compare two entries").click()
     assert "95 % interval" in page.locator(".verdict").inner_text()
