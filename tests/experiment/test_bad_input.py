@@ -17,6 +17,8 @@ import pytest
 from acsbench.cli import main
 from acsbench.sources.synthetic import write_hospital
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -161,7 +163,6 @@ def test_broken_waveforms_are_counted_with_their_reasons(
     assert reasons == {victim: how for how, victim in victims.items()}
 
 
-@pytest.mark.slow
 def test_waveforms_that_break_after_the_cohort_fail_above_the_stated_share(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,7 +232,6 @@ def test_a_folder_that_cannot_be_written_is_named(
     assert "Traceback" not in shown
 
 
-@pytest.mark.slow
 def test_a_full_disk_leaves_nothing_half_written(built: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     command = [sys.executable, "-m", "acsbench", "process", "--cohort", str(built)]

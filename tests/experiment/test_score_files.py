@@ -295,6 +295,7 @@ def test_work_that_was_stopped_is_taken_up_and_leaves_no_store(
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.slow
 def test_an_exported_network_scores_bare_waveforms(
     pages: Path, trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,6 +85,7 @@ def test_an_exported_model_is_a_model_in_one_file(store: WaveformStore, tmp_path
         again.save_onnx(tmp_path / "twice.onnx")
 
 
+@pytest.mark.slow
 def test_an_onnx_file_that_is_damaged_or_of_somebody_else_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     (tmp_path / "half.onnx").write_bytes(b"no network")

@@ -182,6 +182,7 @@ def test_a_training_killed_with_its_process_ends_with_the_same_weights(
     assert len(steps) == 3 * 4, "the killed epoch is repeated, those before it are not"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [("last",), ("best",), ("last", "best")])
 def test_a_half_written_checkpoint_costs_epochs_but_not_the_result(
     store: WaveformStore,

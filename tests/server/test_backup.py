@@ -39,6 +39,7 @@ def restored(world, backup: Path, folder: Path) -> list[str]:
     return json.loads(done.stdout)["damage"]
 
 
+@pytest.mark.slow
 def test_a_backup_comes_back_whole(full, tmp_path: Path) -> None:
     from acsbench.server.backup import back_up
 

@@ -92,6 +92,7 @@ def test_one_user_without_the_other_is_refused() -> None:
         has_two_users(ServerConfig(web_user="nobody"))
 
 
+@pytest.mark.slow
 def test_the_web_process_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"

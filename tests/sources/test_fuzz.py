@@ -249,6 +249,7 @@ def tables_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ed-bwh-ecg" / "v1"
 
 
+@pytest.mark.slow
 @settings(fuzzed, max_examples=15)
 @given(damage=damage())
 def test_damaged_tables_are_read_or_refused(

@@ -16,7 +16,7 @@ from twelve_leads import cohort, hub_folder, make_store
 from acsbench.cli import main
 from acsbench.models.trainee import Trainee
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning:torch")]
 SMALL = ("--set", "epochs=3", "--set", "batch_size=8", "--set", "threads=1")
 
 
@@ -110,7 +110,6 @@ def test_help_and_lists_import_neither_torch_nor_transformers(arguments: list[st
     assert done.stdout.strip().endswith("[]")
 
 
-@pytest.mark.slow
 def test_training_another_foundation_model_needs_no_transformers(tmp_path: Path) -> None:
     code = (
         "import sys\n"

@@ -45,6 +45,7 @@ def study(pretrained: Path, **changes: Any) -> Any:
     return study_of("acs", [f"cpc={pretrained}/cpc-{{seed}}"], **told)
 
 
+@pytest.mark.slow
 def test_a_study_ends_in_a_table_and_a_figure_and_is_not_repeated(
     pretrained: Path, store: WaveformStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +81,7 @@ def test_a_study_ends_in_a_table_and_a_figure_and_is_not_repeated(
     assert again.table.equals(table)
 
 
+@pytest.mark.slow
 def test_a_stopped_study_keeps_what_it_fitted(
     pretrained: Path, store: WaveformStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
