@@ -14,7 +14,7 @@ from django.db import close_old_connections, reset_queries
 
 __all__ = ["BoardHandler"]
 
-_MOST_IDLE = 64
+_MOST_IDLE = 16
 
 
 class BoardHandler(ASGIHandler):
