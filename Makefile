@@ -28,7 +28,7 @@ test: check
 
 # which lines of the package the tests run; half as slow again, so not part of `make test`
 coverage: .venv/.ready
-	$(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow" --cov --cov-report=term --cov-report=html:build/coverage
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow" --cov --cov-report=term --cov-report=html:build/coverage
 
 bench: .venv/.ready
 	$(BIN)/python -m benchmarks

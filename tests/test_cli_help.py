@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -41,7 +42,8 @@ def test_an_example_is_shown_and_would_be_taken(
     for line in EXAMPLES[name].splitlines():
         assert f"  {line}\n" in shown
         assert len(line) < 79
-    assert "<list" not in shown.split("Options:")[1]
+    assert not re.search(r"<(str|int|float|Path|list)", shown), "names for people, no types"
+    assert "{" not in shown.partition("\n")[0]
     group, arguments = COMMAND, shlex.split(EXAMPLES[name].replace("\\\n", " "))[1:]
     context = group.make_context("acsbench", list(arguments))
     while hasattr(group, "commands"):
@@ -62,6 +64,16 @@ def test_a_shell_completes_registered_names() -> None:
         check=False,
     )
     assert done.stdout.split() == ["models"], done.stderr
+
+
+def test_every_argument_and_option_has_its_words() -> None:
+    mute = []
+    for name in leaves(COMMAND):
+        group = COMMAND
+        for part in name.split():
+            group = group.commands[part]
+        mute += [f"{name}: {one.name}" for one in group.params if not one.help]
+    assert mute == []
 
 
 def test_an_interrupted_command_says_what_is_kept(
@@ -109,7 +121,7 @@ def test_all_that_is_missing_is_told_at_once(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as leaving:
         main(["train", "--task", "acs"])
     assert leaving.value.code == 2
-    assert "Missing: model, --cohort, --out." in capsys.readouterr().err
+    assert "Missing: MODEL, --cohort, --out." in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["audit"])
     assert "Missing option '--cohort'" in capsys.readouterr().err

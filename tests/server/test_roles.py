@@ -159,6 +159,20 @@ def test_a_steward_who_competes_sees_nothing_undisclosed(board) -> None:
     assert board.call("GET", "/tasks/acs/undisclosed", "steward").status_code == 404
 
 
+def test_a_team_is_made_with_all_its_members_or_not_at_all(board) -> None:
+    from acsbench.errors import InputError
+    from acsbench.server.models import Team
+    from acsbench.server.operate import new_account, team_of_members
+
+    new_account("gina@example.org")
+    for task, emails in (("acs", ("gina@example.org", "gna@example.org")), ("mace", ())):
+        with pytest.raises(InputError):
+            team_of_members("Analysts", task, emails)
+        assert not Team.objects.filter(name="Analysts").exists()
+    made = team_of_members("Analysts", "acs", ["gina@example.org"])
+    assert [one.account.email for one in made.memberships.all()] == ["gina@example.org"]
+
+
 def test_a_right_on_one_task_is_none_on_another(board, tmp_path) -> None:
     from board_world import Task
 

@@ -88,9 +88,13 @@ class Command(TyperCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for param in self.params:
-            of_typer: Any = getattr(param, "bare_type", str)  # not in every version
-            kind = str(of_typer()).removeprefix("list[").removesuffix("]")
-            if param.metavar is None and param.param_type_name == "option":
+            of_typer: Any = getattr(param, "bare_type", None)  # older versions do this themselves
+            if of_typer is None:
+                continue
+            if param.param_type_name == "argument":
+                _name_argument(param)
+            elif param.metavar is None:
+                kind = str(of_typer()).removeprefix("list[").removesuffix("]")
                 param.metavar = _VALUES.get(kind)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -107,7 +111,10 @@ class Command(TyperCommand):
             ]
             if len(missing) < 2:
                 raise
-            names = (p.opts[0] if p.param_type_name == "option" else p.name for p in missing)
+            names = (
+                p.opts[0] if p.param_type_name == "option" else str(p.metavar or p.name)
+                for p in missing
+            )
             raise _USAGE_ERROR(f"Missing: {', '.join(names)}.", ctx=ctx) from None
 
     def get_short_help_str(self, limit: int = 0) -> str:
@@ -124,6 +131,15 @@ class Command(TyperCommand):
         if example is not None:
             lines = "\n".join(f"  {line}" for line in example.splitlines())
             formatter.write(f"\nExample:\n{lines}\n")
+
+
+def _name_argument(param: Any) -> None:
+    """``MODEL``, ``[PATHS]...``: no braces, no Python type."""
+    param.metavar = param.metavar or param.name.upper()
+    dots = "" if param.nargs == 1 else "..."
+    usage = f"{param.metavar}{dots}" if param.required else f"[{param.metavar}]{dots}"
+    param.get_usage_pieces = lambda _: [usage]
+    param.display_type_rich = lambda _=None, **__: None
 
 
 def kinds_of_lists(incomplete: str) -> list[str]:

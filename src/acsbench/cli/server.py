@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["group", "serve"]
 
 Data = Annotated[Path, typer.Option("--data", help="Data folder of the board.")]
+Email = Annotated[str, typer.Argument(help="Email address of the account.")]
 _DATA = Path("board-data")
 _DEMO_DATA = Path("board-demo")
 _LOAD_NEXT = "Next: acsbench server load TASK --labels LABELS, then acsbench serve"
@@ -140,7 +141,7 @@ def load(
 
 @group.command()
 def account(
-    email: Annotated[str, typer.Argument()],
+    email: Email,
     name: Annotated[str, typer.Option(help="Name of the person.")] = "",
     data: Data = _DATA,
     json: Json = False,
@@ -156,7 +157,7 @@ def account(
 
 @group.command("sign-in")
 def sign_in(
-    email: Annotated[str, typer.Argument()],
+    email: Email,
     at: Annotated[
         str, typer.Option(help="Address of the board; else public_url, or host and port.")
     ] = "",
@@ -175,7 +176,7 @@ def sign_in(
 
 @group.command()
 def team(
-    name: Annotated[str, typer.Argument()],
+    name: Annotated[str, typer.Argument(help="Name of the team.")],
     task: Annotated[str, typer.Option(help="Task the members take part in.")],
     member: Annotated[list[str] | None, typer.Option(help="Email; repeatable.")] = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="A host's, without quota.")] = False,
@@ -185,19 +186,17 @@ def team(
 ) -> None:
     """Make a team with its members."""
     _board(data, must_exist=True)
-    from acsbench.server.operate import add_member, new_team
+    from acsbench.server.operate import team_of_members
 
-    made = new_team(name, is_baseline=baseline)
-    for email in member or []:
-        add_member(made.slug, email, task)
+    made = team_of_members(name, task, member or [], is_baseline=baseline)
     emit({"team": made.slug}, f"team {made.slug}", as_json=json)
 
 
 @group.command()
 def member(
-    team: Annotated[str, typer.Argument()],
-    email: Annotated[str, typer.Argument()],
-    task: Annotated[str, typer.Option()],
+    team: Annotated[str, typer.Argument(help="The team as it stands in addresses.")],
+    email: Email,
+    task: Annotated[str, typer.Option(help="Name of the task.")],
     data: Data = _DATA,
     json: Json = False,
     debug: Debug = False,
@@ -212,9 +211,9 @@ def member(
 
 @group.command()
 def role(
-    email: Annotated[str, typer.Argument()],
+    email: Email,
     role: Annotated[str, typer.Argument(help="host or steward.")],
-    task: Annotated[str, typer.Option()],
+    task: Annotated[str, typer.Option(help="Name of the task.")],
     data: Data = _DATA,
     json: Json = False,
     debug: Debug = False,
@@ -229,7 +228,7 @@ def role(
 
 @group.command()
 def token(
-    email: Annotated[str, typer.Argument()],
+    email: Email,
     scope: Annotated[list[str] | None, typer.Option(help="read, submit; repeatable.")] = None,
     days: Annotated[float, typer.Option(min=0.01, max=365, help="Ends after so many.")] = 90,
     data: Data = _DATA,

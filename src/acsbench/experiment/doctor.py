@@ -20,6 +20,9 @@ _EXTRAS = {
     "hub": ("huggingface_hub",),
     "dask": ("distributed",),
     "cloud": ("fsspec",),
+    "s3": ("boto3",),
+    "board": ("cryptography",),
+    "server": ("django", "allauth", "ninja", "uvicorn", "psycopg"),
     "export": ("datasets", "onnx", "onnxruntime", "onnxscript", "wfdb", "zarr"),
 }
 _CORE = ("numpy", "scipy", "polars", "scikit-learn", "pydantic", "matplotlib", "joblib", "jinja2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,7 +33,15 @@ from acsbench.server.standings import ask_for_refresh, document, save_document
 from acsbench.server.stores import blobs
 from acsbench.server.tokens import NewToken, issue
 
-__all__ = ["add_member", "give_role", "load_task", "new_account", "new_team", "new_token"]
+__all__ = [
+    "add_member",
+    "give_role",
+    "load_task",
+    "new_account",
+    "new_team",
+    "new_token",
+    "team_of_members",
+]
 
 _OPERATOR = "operator"
 
@@ -138,6 +146,24 @@ def new_team(
             audit.record(actor=actor, action="team.made", object=f"team:{team.slug}", detail={})
     except IntegrityError:
         raise InputError(f"There is a team '{team_slug(name)}' already.") from None
+    return team
+
+
+def team_of_members(
+    name: str, task: str, emails: Iterable[str], *, is_baseline: bool = False
+) -> Team:
+    """Make a team with everybody in it, or, when one of them cannot be, no team at all.
+
+    Raises
+    ------
+    InputError
+        As `new_team` and `add_member`.
+    """
+    _find_task(task)
+    with transaction.atomic():
+        team = new_team(name, is_baseline=is_baseline)
+        for email in emails:
+            add_member(team.slug, email, task)
     return team
 
 
