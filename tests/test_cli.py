@@ -60,6 +60,13 @@ def test_list_prints_every_name(kind: registry.Kind, capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out) == {kind: registry.names(kind)}
 
 
+def test_list_without_a_kind_lists_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert tuple(found) == registry.KINDS
+    assert all(found.values())
+
+
 def test_an_unknown_list_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "moels") == 2
     assert "Did you mean 'models'" in capsys.readouterr().err

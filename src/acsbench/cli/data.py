@@ -225,8 +225,10 @@ def show(
     opened = open_step(_source_step(source, path, assignments(set_)), seed=seed or 0)
     known = opened.tables.ecgs["ecg_id"]
     if ecg_id not in known:
-        hint = did_you_mean(ecg_id, known)
-        raise UnknownNameError(f"Source '{source}' holds no ECG '{ecg_id}'.{hint}")
+        raise UnknownNameError(
+            f"Source '{source}' holds no ECG '{ecg_id}'.{did_you_mean(ecg_id, known)} "
+            f"It has {', '.join(known.head(3))} and so on, {len(known):,} in all."
+        )
     recording = next(iter(opened.source.recordings([ecg_id])))
     if isinstance(recording, Exception):
         raise recording

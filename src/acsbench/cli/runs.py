@@ -130,23 +130,26 @@ def report(
 
 def list_(
     kind: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="models, sources, recipes, tasks or metrics.", autocompletion=kinds_of_lists
+            help="models, sources, recipes, tasks or metrics; by default all of them.",
+            autocompletion=kinds_of_lists,
         ),
-    ],
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """List what is registered, plug-ins included."""
     from acsbench.registry import KINDS, names
 
+    if kind is None:
+        found = {str(one): names(one) for one in KINDS}
+        return emit(found, pairs({k: ", ".join(v) for k, v in found.items()}), as_json=json)
     if kind not in KINDS:
         raise UnknownNameError(
             f"There is no list of '{kind}'.{did_you_mean(kind, KINDS)} Known: {', '.join(KINDS)}."
         )
-    found = names(kind)
-    emit({kind: found}, "\n".join(found), as_json=json)
+    return emit({kind: names(kind)}, "\n".join(names(kind)), as_json=json)
 
 
 def new(
