@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from acsbench.cli import main
 from acsbench.sources.synthetic import write_hospital
+from acsbench.tables import Cohort
+from acsbench.tasks import TASKS
 
 
 def run(*arguments: str) -> int:
@@ -70,6 +73,49 @@ def test_audit_finds_a_patient_of_an_earlier_stage(
     capsys.readouterr()
     assert run("audit", *stages, str(tmp_path / "1")) == 2
     assert "audit failed" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_plan_counts_what_would_be_there_and_writes_nothing(
+    hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def planned(*words: str) -> dict[str, Any]:
+        capsys.readouterr()
+        assert run(*words, "--dry-run", "--json") == 0
+        told: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return told
+
+    def left() -> set[str]:
+        return {path.name for path in tmp_path.iterdir()}
+
+    config = tmp_path / "plan.toml"
+    config.write_text(
+        f"""
+        name = "plan"
+        source = {{ name = "nightingale", path = "{hospital.as_posix()}" }}
+        models = [{{ name = "trees", model = "boosting", task = "acs" }}]
+        """
+    )
+    built = tmp_path / "cohort"
+    assert run("cohort", *source(hospital), "--out", str(built)) == 0
+    cohort = Cohort.load(built)
+    included = cohort.frame.filter("is_included")
+    whole = planned("run", str(config), "--out", str(tmp_path / "run"))
+    assert whole["ECGs"] == len(cohort)
+    # quality, which takes its time, is not looked at beforehand
+    assert whole["included ECGs"] >= len(included)
+    assert whole["recorded_12: records"] == whole["included ECGs"]
+    store = planned("process", "--cohort", str(built), "--out", str(tmp_path / "store"))
+    assert store["records"] == len(included)
+    training = planned(
+        *("train", "boosting", "--cohort", str(built), "--task", "acs"),
+        *("--out", str(tmp_path / "trees")),
+    )
+    labelled = TASKS["acs"].labels(cohort).drop_nulls("label")
+    for split in ("train", "val"):
+        assert training[split] == len(labelled.filter(split=split)) > 0
+    assert training["recipe"] == "recorded_12"
+    assert left() == {"plan.toml", "cohort"}
 
 
 def test_compare_shows_what_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

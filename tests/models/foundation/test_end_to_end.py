@@ -98,6 +98,43 @@ def test_what_is_wrong_with_a_copy_is_told_and_ends_with_two(
     assert "frozen" in capsys.readouterr().err
 
 
+def test_what_pretrain_leaves_is_what_label_efficiency_takes(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ("--store", place / "store", "--cohort", place / "cohort")
+    told = {"epochs": 1, "batch_size": 8, "threads": 1, "n_negatives": 8, "n_steps": 3}
+    sizes = {"width": 8, "n_layers": 1, "n_states": 4, "kernels": [3, 1], "strides": [4, 1]}
+    values = {**told, **{f"sizes.{key}": value for key, value in sizes.items()}}
+    settings = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+    learn = ("pretrain", "cpc", *data, *settings, "--seed", "0", "--out", place / "cpc-0")
+    assert run(*learn, "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)
+    assert not (place / "cpc-0").exists()
+    assert run(*learn, "--task", "acs") == 0
+    assert (place / "cpc-0" / "curve.csv").is_file()
+    assert (
+        run("pretrain", "cpc", "--store", place / "store", "--limit", 5, "--out", place / "x") == 2
+    )
+    assert "--limit counts a cohort's ECGs" in capsys.readouterr().err
+
+    start = f"cpc={place}/cpc-{{seed}}"
+    study = ("label-efficiency", *data, "--task", "acs", "--pretrained", start)
+    study += ("--set", "batch_size=8", "--set", "threads=1", "--mode", "frozen", "--share", 1)
+    study += ("--epochs", 1, "--draws", 1, "--seeds", 1, "--out", place / "study")
+    assert run(*study, "--dry-run", "--json") == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert not (place / "study").exists()
+    assert run(*study, "--json") == 0
+    told_of = json.loads(capsys.readouterr().out)
+    names = {row["method"] for row in told_of["rows"]}
+    assert names == {"scratch", "cpc-frozen", "random-frozen"}
+    assert names <= {key.partition(" ")[0] for key in planned}
+    assert told_of["failures"] == []
+    assert Path(told_of["figure"]).read_text().count("<svg") == 1
+    assert run(*study, "--mode", "frosen") == 2
+    assert "is none of" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["list", "models"]])
 def test_help_and_lists_import_neither_torch_nor_transformers(arguments: list[str]) -> None:
     code = (
