@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import polars as pl
@@ -70,6 +71,14 @@ def test_list_without_a_kind_lists_them_all(capsys: pytest.CaptureFixture[str]) 
 def test_an_unknown_list_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "moels") == 2
     assert "Did you mean 'models'" in capsys.readouterr().err
+
+
+def test_the_doctor_knows_every_extra(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor", "--out", str(tmp_path), "--json") == 0
+    told = capsys.readouterr().out
+    body = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    extras = set(body["project"]["optional-dependencies"]) - {"docs", "test", "all"}
+    assert {name for name in extras if f"extra '{name}'" not in told} == set()
 
 
 def test_the_doctor_is_content_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,6 +118,17 @@ def test_a_plan_counts_what_would_be_there_and_writes_nothing(
     assert left() == {"plan.toml", "cohort"}
 
 
+def test_an_unknown_ecg_is_answered_with_some_that_are_there(
+    hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--source", "nightingale", "--path", str(hospital))
+    assert run("show", "nobody", *where, "--out", str(tmp_path / "x.svg")) == 2
+    told = capsys.readouterr().err
+    assert "holds no ECG 'nobody'" in told
+    known = told.partition("It holds ")[2].split(", ")[0]
+    assert run("show", known, *where, "--out", str(tmp_path / "x.svg")) == 0
+
+
 def test_compare_shows_what_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = range(60)
     labels = [f"e{i:02d},p{i // 2:02d},{i % 3 == 0:d}" for i in rows]

@@ -19,7 +19,9 @@ from acsbench.experiment.fits import Fit, FitOnce
 from acsbench.experiment.paper import PAPER_MODELS, PaperConfig, experiment_of
 from acsbench.predictions import Predictions
 from acsbench.provenance import parse_config
+from acsbench.report.names import FINDINGS
 from acsbench.report.reproduction import published_figures
+from acsbench.report.reproduction_tables import predictor_title
 from acsbench.results import Results, format_estimate
 from acsbench.tables import Cohort
 from acsbench.tasks import TASKS
@@ -118,6 +120,19 @@ def test_the_page_shows_what_was_published_and_found(folder: Path) -> None:
     shared = Cohort.load(folder / "original" / "cohort").info["shared_patients"]
     assert shared > 0
     assert f"{shared} patients stand in two splits" in text
+
+
+@pytest.mark.slow
+def test_findings_stand_in_one_order_in_every_panel(folder: Path) -> None:
+    page = (folder / "paper.html").read_text(encoding="utf-8")
+    order = [predictor_title(f"flag:{name}") for name in FINDINGS]
+    legends = [
+        [text for text in re.findall(r">\s*([^<>]+?)\s*</text>", svg) if text in order]
+        for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    ]
+    assert any(legends)
+    for one in legends:
+        assert one == [text for text in order if text in one]
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ from acsbench.cli.options import (
     pairs,
     workers,
 )
-from acsbench.errors import ConfigError, InputError, UnknownNameError, did_you_mean
+from acsbench.errors import ConfigError, InputError, UnknownNameError, did_you_mean, first_few
 
 if TYPE_CHECKING:
     from acsbench.experiment.config import SourceStep
@@ -227,7 +227,7 @@ def show(
     if ecg_id not in known:
         raise UnknownNameError(
             f"Source '{source}' holds no ECG '{ecg_id}'.{did_you_mean(ecg_id, known)} "
-            f"It has {', '.join(known.head(3))} and so on, {len(known):,} in all."
+            f"It holds {first_few(known.to_list(), n=3)}."
         )
     recording = next(iter(opened.source.recordings([ecg_id])))
     if isinstance(recording, Exception):
